@@ -1,0 +1,122 @@
+"""Every config key with its meaning and default. Experiment files change only what they are about."""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The defaults: a convolutional VAE on CIFAR-10 with a CTC likelihood, sized for one accelerator."""
+    return ml_collections.ConfigDict({"seed": 0, **{name: section() for name, section in SECTIONS.items()}})
+
+
+def data() -> dict:
+    """Where the pixels come from."""
+    return {
+        "name": "cifar10",  # shapes, cifar10, mnist, static_mnist, fashion_mnist, tfds, folder, npz
+        "path": "",  # folder: its path; npz: the file; tfds: NAME or NAME:VERSION; static_mnist: the file; else unused
+        "directory": "",  # where prepared data is cached; "" is $CTC_JAX_DATA or ~/.cache/ctc_jax/data
+        "tfds_directory": "",  # where prepared TFDS datasets lie; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets
+        "validation": -1,  # images taken from the end of the training part; -1 is the dataset's documented split
+        "bits": 8,  # 1 to 8: the low bits of each pixel are dropped
+        "binarization": "none",  # none, dynamic (drawn anew from (seed, step)), threshold (at half)
+        "image_size": 0,  # folder: the side of the square images; 0 takes the files' own size
+        "device_budget_mib": 1024,  # a training part that fits lives on the devices; a larger one is gathered on the host
+    }
+
+
+def model() -> dict:
+    """The network around the likelihood."""
+    return {
+        "name": "conv_vae",  # conv_vae, mlp_vae, class_conditional
+        "latents": 128,  # size of the code: per image (mlp_vae, conv_vae)
+        "width": 128,  # channels of a convolution, or units of a hidden layer
+        "levels": 3,  # times the image is halved (conv_vae)
+        "blocks": 2,  # residual blocks a level (conv_vae); hidden layers (mlp_vae, class_conditional)
+        "activation": "silu",  # silu, relu, tanh, elu, leaky_relu
+    }
+
+
+def likelihood() -> dict:
+    """The distribution on pixels."""
+    return {
+        "name": "ctc",  # bernoulli, gaussian, logistic, categorical, ctc
+        "components": 10,  # K alternatives (ctc)
+        "family": "logistic",  # of a component's value: logistic, gaussian (ctc)
+        "mask_group": "pixel",  # pixels that share one mask: pixel, patch:P, image (ctc)
+        "autoregressive": False,  # means of a channel depend on the channels before it (ctc)
+        "off": False,  # one further component that is exactly black (ctc)
+        "scale": "pixel",  # learned per pixel, learned per channel, or fixed: pixel, channel, fixed
+        "fixed_scale": 8.0,  # the value family's scale in pixel levels when scale is fixed, else its start
+    }
+
+
+def posterior() -> dict:
+    """The family of the recognition model."""
+    return {"name": "diagonal"}  # diagonal (a Gaussian with diagonal covariance)
+
+
+def estimator() -> dict:
+    """The gradient through discrete masks in the latents."""
+    return {"name": "pathwise"}  # pathwise: reparameterization alone, for models whose latents are continuous
+
+
+def objective() -> dict:
+    """What is maximized. Warm-up and free bits change the training loss, never a reported bound."""
+    return {
+        "name": "elbo",
+        "kl_warmup_steps": 0,  # steps over which the weight of the KL rises from 0 to 1; 0 is off
+        "free_nats": 0.0,  # per layer: KL below this many nats an image is not penalized; 0 is off
+    }
+
+
+def train() -> dict:
+    """Optimization."""
+    return {
+        "steps": 100_000,
+        "batch_size": 128,  # images a step over all devices; a multiple of their number
+        "learning_rate": 1e-3,
+        "schedule": "cosine",  # cosine (to 0 at the last step), constant
+        "warmup_steps": 500,  # linear from 0
+        "optimizer": "adam",  # adam, adamw
+        "beta2": 0.999,
+        "weight_decay": 0.0,  # adamw
+        "clip_norm": 0.0,  # of the whole gradient; 0 is off
+        "accumulate": 1,  # batches averaged into one update
+        "ema_decay": 0.0,  # averaged parameters are evaluated when above 0
+        "compute_dtype": "auto",  # auto (bfloat16 on accelerators, float32 on CPU), float32, bfloat16
+        "steps_per_call": 0,  # steps in one dispatch; 0 is 1 on CPU and 50 on accelerators
+        "log_every": 100,  # steps
+        "evaluate_every": 5_000,  # steps; the validation bound that picks the best checkpoint
+        "checkpoint_every": 1_000,  # steps
+        "picture_every": 10_000,  # steps; 0 draws pictures at the end only
+    }
+
+
+def evaluate() -> dict:
+    """Numbers about the trained model."""
+    return {
+        "importance_samples": 100,  # K of the importance-weighted bound
+        "batch_size": 100,  # images a device call
+        "latents": 256,  # drawn from the prior for sharpness and the multimodality gap
+        "likelihood_samples": 8,  # images drawn from each of these latents
+    }
+
+
+def report() -> dict:
+    """What is written beside metrics.jsonl."""
+    return {
+        "tensorboard": True,
+        "wandb_project": "",  # "" is off; needs the package wandb
+    }
+
+
+SECTIONS = {
+    "data": data,
+    "model": model,
+    "likelihood": likelihood,
+    "posterior": posterior,
+    "estimator": estimator,
+    "objective": objective,
+    "train": train,
+    "evaluate": evaluate,
+    "report": report,
+}

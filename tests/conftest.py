@@ -1,0 +1,12 @@
+"""Switches every test runs under: shapes checked, warnings and rank promotion are errors, four devices."""
+
+import jax
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_threefry_partitionable", True)
+
+# Must run before any module of the package is imported.
+install_import_hook("ctc_jax", "beartype.beartype").install()
