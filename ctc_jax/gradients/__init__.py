@@ -1,0 +1,3 @@
+from ctc_jax.gradients.registry import REGISTRY, Estimator, build
+
+__all__ = ["REGISTRY", "Estimator", "build"]
