@@ -1,0 +1,150 @@
+"""Images of pixel levels laid out as pictures to look at, and saved as PNG. Tests: test_pictures.py.
+
+Every function takes levels 0..`levels` with 1 (gray), 2 (gray and opacity), 3 (RGB) or 4 (RGBA) channels, enlarges
+small images by a whole factor (nearest neighbor, so that a pixel stays a pixel) and returns uint8 [height, width, 3].
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+BACKGROUND = 208  # neither black nor white, so that the edge of either image shows
+CELL = 96  # pixels that a small image's longer side is enlarged to, at least
+LABEL_HEIGHT = 20
+LABEL_SIZE = 13
+
+Images = Num[Any, "count height width channels"]
+Picture = UInt8[np.ndarray, "picture_height picture_width 3"]
+
+
+def grid(images: Images, columns: int, *, levels: int = 255, scale: int | None = None, gap: int = 2) -> Picture:
+    """Images in reading order, `columns` a row, `gap` pixels around each; cells left over are background.
+
+    Args:
+      images: levels; a float (such as a mean) is rounded to the nearest of 256 shades.
+      columns: images a row, at least 1.
+      levels: the level that is white.
+      scale: whole factor by which each image is enlarged; None chooses one.
+      gap: background between images, in pixels of the picture.
+
+    Raises:
+      ValueError: the images do not have 1 to 4 channels.
+    """
+    cells = _cells(images, levels, scale)
+    columns = max(1, min(columns, len(cells)))
+    rows = [list(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    return _lay_out(rows, [gap] * (columns + 1), gap)
+
+
+def pair_grid(
+    inputs: Images,
+    reconstructions: Images,
+    columns: int = 4,
+    *,
+    levels: int = 255,
+    scale: int | None = None,
+    gap: int = 2,
+) -> Picture:
+    """Each input with its reconstruction at its right, `columns` pairs a row, a wide gap between pairs.
+
+    Raises:
+      ValueError: not as many reconstructions as inputs.
+    """
+    if np.shape(inputs) != np.shape(reconstructions):
+        raise ValueError(f"inputs {np.shape(inputs)} and reconstructions {np.shape(reconstructions)} differ in shape")
+    cells = [_cells(images, levels, scale) for images in (inputs, reconstructions)]
+    columns = max(1, min(columns, len(cells[0])))
+    pairs = [image for pair in zip(*cells, strict=True) for image in pair]
+    rows = [pairs[start : start + 2 * columns] for start in range(0, len(pairs), 2 * columns)]
+    gaps = [gap] + [gap, _wide(gap)] * columns
+    gaps[-1] = gap
+    return _lay_out(rows, gaps, gap, labels=["input", "reconstruction"] * columns)
+
+
+def mean_and_samples(
+    mean: Images,
+    samples: Num[Any, "count samples height width channels"],
+    *,
+    levels: int = 255,
+    scale: int | None = None,
+    gap: int = 2,
+) -> Picture:
+    """One row a latent: the mean of p(x|z) at the left, then, after a wide gap, samples of p(x|z).
+
+    Args:
+      mean: means of the pixel distribution, in levels.
+      samples: several samples of the same pixel distribution.
+      levels: the level that is white.
+      scale: whole factor by which each image is enlarged; None chooses one.
+      gap: background between images, in pixels of the picture.
+    """
+    left = _cells(mean, levels, scale)
+    rows = [[left[row], *_cells(samples[row], levels, scale)] for row in range(len(left))]
+    count = np.shape(samples)[1]
+    gaps = [gap, _wide(gap)] + [gap] * count
+    return _lay_out(rows, gaps, gap, labels=["mean", "samples"] + [""] * (count - 1))
+
+
+def save_png(path: Path, array: Picture) -> None:
+    """Writes the picture under a temporary name and renames it, so that no reader sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    Image.fromarray(array).save(temporary, format="PNG")
+    os.replace(temporary, path)
+
+
+def _wide(gap: int) -> int:
+    return 6 * gap + 4
+
+
+def _cells(images: Images, levels: int, scale: int | None) -> UInt8[np.ndarray, "count cell_height cell_width 3"]:
+    """Levels to RGB, enlarged; opacity is laid over the background."""
+    shades = np.clip(np.rint(np.asarray(images, np.float64) * (255 / levels)), 0, 255)
+    height, width, channels = shades.shape[1:]
+    if not 1 <= channels <= 4:
+        raise ValueError(f"images with {channels} channels cannot be drawn; 1 to 4 can")
+    color = shades[..., :3] if channels >= 3 else np.repeat(shades[..., :1], 3, axis=-1)
+    if channels in (2, 4):
+        opacity = shades[..., -1:] / 255
+        color = np.rint(opacity * color + (1 - opacity) * BACKGROUND)
+    factor = scale or -(-CELL // max(height, width))
+    return color.astype(np.uint8).repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def _lay_out(
+    rows: Sequence[Sequence[UInt8[np.ndarray, "cell_height cell_width 3"]]],
+    gaps: Sequence[int],
+    gap: int,
+    labels: Sequence[str] = (),
+) -> Picture:
+    """Rows of equal cells; `gaps` are the spaces before each column and after the last, `labels` stand on top."""
+    if not rows:
+        return np.full((CELL, CELL, 3), BACKGROUND, np.uint8)
+    height, width, _ = rows[0][0].shape
+    top = LABEL_HEIGHT if labels else gap
+    lefts = np.cumsum(gaps[:-1]) + width * np.arange(len(gaps) - 1)
+    picture = np.full((top + len(rows) * (height + gap), lefts[-1] + width + gaps[-1], 3), BACKGROUND, np.uint8)
+    for row, cells in enumerate(rows):
+        y = top + row * (height + gap)
+        for left, cell in zip(lefts, cells, strict=False):  # the last row may be short
+            picture[y : y + height, left : left + width] = cell
+    return _with_labels(picture, lefts.tolist(), labels) if labels else picture
+
+
+def _with_labels(picture: Picture, lefts: Sequence[int], labels: Sequence[str]) -> Picture:
+    """Writes each label above its column; one that would touch its neighbor or the edge is left out."""
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(LABEL_SIZE)
+    end = 0.0
+    for left, label in zip(lefts, labels, strict=True):
+        following = left + draw.textlength(label, font=font)
+        if label and left >= end and following <= picture.shape[1]:
+            draw.text((left, LABEL_HEIGHT // 2), label, fill=(32, 32, 32), font=font, anchor="lm")
+            end = following + LABEL_SIZE / 2
+    return np.array(canvas)

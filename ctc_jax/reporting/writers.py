@@ -1,0 +1,152 @@
+"""Metrics as JSON lines, mirrored to TensorBoard and Weights & Biases on request. Tests: test_writers.py.
+
+One object a line: `step`, `split`, then numbers. JSON has no NaN and no infinity; they are written as the strings
+"NaN", "Infinity" and "-Infinity", and `read_history` gives them back as floats.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import SupportsFloat
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ctc_jax.errors import UserError
+
+HISTORY = "metrics.jsonl"
+NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class MetricWriter:
+    """Appends to `workdir/metrics.jsonl`; every line is flushed, so that a killed run loses none.
+
+    Args:
+      workdir: the run's folder; made when missing.
+      tensorboard: also write event files under `workdir/tensorboard`.
+      wandb_project: also log to this Weights & Biases project; "" is off.
+
+    Raises:
+      UserError: a project is named and the package wandb is missing.
+    """
+
+    def __init__(self, workdir: Path, *, tensorboard: bool, wandb_project: str = ""):
+        self._wandb = _start_wandb(workdir, wandb_project) if wandb_project else None
+        workdir.mkdir(parents=True, exist_ok=True)
+        path = workdir / HISTORY
+        lines = _whole_lines(path)
+        if path.exists() and path.read_text() != "".join(lines):  # a killed run's half line would join ours
+            _replace(path, lines)
+        self._file = path.open("a", encoding="utf-8")
+        self._tensorboard = None
+        if tensorboard:
+            from tensorboardX import SummaryWriter  # slow to import, and not every run wants it
+
+            # Events of steps that a resumed run does again are hidden.
+            purge_step = 1 + max((json.loads(line)["step"] for line in lines), default=-1)
+            self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=purge_step or None)
+
+    def write(self, step: int, split: str, numbers: Mapping[str, SupportsFloat]) -> None:
+        """Appends one line; in TensorBoard and Weights & Biases the tags are `split/name`."""
+        values = {name: _plain(value) for name, value in numbers.items()}
+        written = {name: _encode(value) for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, "split": split, **written}, allow_nan=False) + "\n")
+        self._file.flush()
+        if self._tensorboard is not None:
+            for name, value in values.items():
+                self._tensorboard.add_scalar(f"{split}/{name}", value, step)
+        if self._wandb is not None:
+            self._wandb.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
+
+    def image(self, step: int, name: str, array: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Mirrors a picture to TensorBoard and Weights & Biases; the JSON lines hold numbers only."""
+        if self._tensorboard is not None:
+            self._tensorboard.add_image(name, array, step, dataformats="HWC")
+            self._tensorboard.flush()
+        if self._wandb is not None:
+            import wandb
+
+            self._wandb.log({name: wandb.Image(array)}, step=step)
+
+    def close(self) -> None:
+        """Closes every file; writing afterwards is an error."""
+        self._file.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+
+
+def read_history(workdir: Path) -> list[dict]:
+    """Every line of `workdir/metrics.jsonl` in order, without a last line cut short; [] when there is no file.
+
+    Raises:
+      UserError: a line other than the last is not JSON.
+    """
+    entries = [json.loads(line) for line in _whole_lines(workdir / HISTORY)]
+    return [
+        {key: value if key == "split" else NOT_FINITE.get(value, value) for key, value in entry.items()}
+        for entry in entries
+    ]
+
+
+def truncate_history(workdir: Path, step: int) -> None:
+    """Drops the lines of later steps, and a last line cut short; all or nothing.
+
+    A run resumed at `step` does the later steps again, whatever their split, and so writes their lines again.
+
+    Raises:
+      UserError: a line other than the last is not JSON.
+    """
+    path = workdir / HISTORY
+    if path.exists():
+        _replace(path, [line for line in _whole_lines(path) if json.loads(line)["step"] <= step])
+
+
+def _plain(value: SupportsFloat) -> int | float:
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return int(value) if is_whole else float(value)
+
+
+def _encode(value: int | float) -> int | float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The file's lines, each ending in a newline, without a last one that is not whole JSON."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            json.loads(line)
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise UserError(f"{path} line {number} is not JSON; mend or remove that line") from None
+            lines = lines[:-1]
+    return [line + "\n" for line in lines]
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _start_wandb(workdir: Path, project: str):
+    try:
+        import wandb
+    except ImportError:
+        raise UserError(
+            f"config.report.wandb_project is {project!r}, but the package wandb is not installed; "
+            "install wandb, or set it to '' to turn this off"
+        ) from None
+    # The same folder is the same run, so that a resumed run goes on in one curve.
+    identity = hashlib.sha256(str(workdir.resolve()).encode()).hexdigest()[:16]
+    return wandb.init(project=project, name=workdir.name, id=identity, resume="allow", dir=str(workdir))
