@@ -19,7 +19,7 @@ def data() -> dict:
         "bits": 8,  # 1 to 8: the low bits of each pixel are dropped
         "binarization": "none",  # none, dynamic (drawn anew from (seed, step)), threshold (at half)
         "image_size": 0,  # folder: the side of the square images; 0 takes the files' own size
-        "device_budget_mib": 1024,  # a training part that fits lives on the devices; a larger one is gathered on the host
+        "device_budget_mib": 1024,  # a training part that fits lives on the devices, else the host gathers
     }
 
 
@@ -31,6 +31,7 @@ def model() -> dict:
         "width": 128,  # channels of a convolution, or units of a hidden layer
         "levels": 3,  # times the image is halved (conv_vae)
         "blocks": 2,  # residual blocks a level (conv_vae); hidden layers (mlp_vae, class_conditional)
+        "features": 32,  # a pixel's features, which the likelihood's output layer reads
         "activation": "silu",  # silu, relu, tanh, elu, leaky_relu
     }
 

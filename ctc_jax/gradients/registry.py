@@ -45,5 +45,7 @@ def build(config, *, mask_kinds: frozenset[str]) -> Estimator:
     if not mask_kinds <= estimator.mask_kinds:
         fitting = sorted(name for name, entry in REGISTRY.items() if mask_kinds <= entry.mask_kinds)
         kinds = ", ".join(sorted(mask_kinds))
-        raise ConfigError("estimator.name", config.name, f"one that serves {kinds} masks: {', '.join(fitting) or 'none'}")
+        raise ConfigError(
+            "estimator.name", config.name, f"one that serves {kinds} masks: {', '.join(fitting) or 'none'}"
+        )
     return estimator

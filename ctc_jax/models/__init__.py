@@ -1,0 +1,4 @@
+from ctc_jax.models.model import ElboTerms, Latents, Model, Params
+from ctc_jax.models.registry import REGISTRY, ImageSpace, build
+
+__all__ = ["REGISTRY", "ElboTerms", "ImageSpace", "Latents", "Model", "Params", "build"]

@@ -1,0 +1,59 @@
+"""The three questions every model answers (design: one ELBO, one sampler, one evaluation for all of them).
+
+Tests: tests/models/test_vae.py, tests/models/test_class_conditional.py.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+from jaxtyping import Array, Float
+from numpyro.distributions import Distribution
+
+from ctc_jax.data import Batch
+
+Params = Any
+Latents = dict[str, jax.Array]
+
+
+class ElboTerms(NamedTuple):
+    """One-sample terms of the evidence lower bound, nats per image.
+
+    Attributes:
+      log_likelihood: log p(x|z) at one z ~ q(z|x), [batch].
+      kl: KL(q || p) of each layer, name -> [batch]; analytic where it has a closed form.
+    """
+
+    log_likelihood: Float[Array, " batch"]
+    kl: dict[str, Float[Array, " batch"]]
+
+
+class Model(Protocol):
+    """A generative model of images with its recognition model; all methods are pure functions of `params`.
+
+    A batch carries images of integer levels [batch, height, width, channels] and labels [batch]. Latents are a
+    dictionary of arrays whose leading axis is the batch.
+    """
+
+    image_shape: tuple[int, int, int]
+    mask_kinds: frozenset[str]
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh parameters, float32."""
+
+    def recognize(self, params: Params, key: jax.Array, batch: Batch) -> tuple[Latents, Float[Array, " batch"]]:
+        """z ~ q(z|x) and log q(z|x) in nats."""
+
+    def log_joint(self, params: Params, batch: Batch, latents: Latents) -> Float[Array, " batch"]:
+        """log p(x, z) in nats."""
+
+    def generate(self, params: Params, key: jax.Array, count: int) -> tuple[Latents, Distribution]:
+        """`count` latents from the prior, and the distribution on pixels that each gives."""
+
+    def decode(self, params: Params, latents: Latents) -> Distribution:
+        """The distribution on pixels given latents."""
+
+    def elbo_terms(self, params: Params, key: jax.Array, batch: Batch) -> ElboTerms:
+        """The bound in parts, sharing one pass of the networks."""
+
+    def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
+        """E_q[z|x] of each layer, for counting active units; empty for a model without learned latents."""

@@ -1,0 +1,42 @@
+"""The evidence lower bound as a training loss. Tests: tests/objectives/test_elbo.py."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from ctc_jax.data import Batch
+from ctc_jax.models import Model, Params
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """Minus the one-sample ELBO, nats per image, averaged over the batch.
+
+    Warm-up (Bowman et al. 2016) and free bits (Kingma et al. 2016) change the loss and never the metrics.
+
+    Attributes:
+      kl_warmup_steps: steps over which the weight of the KL rises linearly from 0 to 1; 0 is off.
+      free_nats: per layer, the batch-mean KL below this is not penalized; 0 is off.
+    """
+
+    kl_warmup_steps: int = 0
+    free_nats: float = 0.0
+
+    def __call__(
+        self, model: Model, params: Params, key: Key[Array, ""], batch: Batch, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """The loss, and metrics with their units in the names: in order of computation, so that the first bad one
+        names the cause."""
+        terms = model.elbo_terms(params, key, batch)
+        log_likelihood = jnp.mean(terms.log_likelihood)
+        kl = {name: jnp.mean(value) for name, value in terms.kl.items()}
+        weight = jnp.minimum(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1.0
+        penalty = sum((jnp.maximum(value, self.free_nats) for value in kl.values()), start=jnp.zeros(()))
+        loss = weight * penalty - log_likelihood
+        elbo = log_likelihood - sum(kl.values(), start=jnp.zeros(()))
+        metrics = {f"kl_nats/{name}": value for name, value in kl.items()}
+        return loss, {**metrics, "log_likelihood_nats": log_likelihood, "elbo_nats": elbo, "loss_nats": loss}

@@ -1,0 +1,139 @@
+"""State and step of training: batches in, new state and metrics out. Tests: tests/training/test_step.py."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Int
+
+from ctc_jax.data import Batch
+from ctc_jax.models import Model, Params
+from ctc_jax.objectives import Metrics
+
+Objective = Callable[..., tuple[jax.Array, Metrics]]
+
+# A second bad step in a row is no accident of one batch: training stops.
+MAXIMUM_BAD_STEPS = 2
+
+# Metrics that are not finite because another one is not; jit returns a dictionary sorted, so order is said here.
+EFFECTS = ("elbo_nats", "loss_nats", "gradient_norm")
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["step", "params", "average", "optimizer", "bad_steps"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class TrainState:
+    """All that a run is, besides its config.
+
+    Attributes:
+      step: steps done.
+      params: parameters, float32.
+      average: their exponential moving average; an empty dictionary when there is none.
+      optimizer: state of the optax transformation.
+      bad_steps: steps in a row, up to now, that gave a number that is not finite.
+    """
+
+    step: Int[Array, ""]
+    params: Params
+    average: Params
+    optimizer: optax.OptState
+    bad_steps: Int[Array, ""]
+
+    @property
+    def evaluated(self) -> Params:
+        """The parameters to evaluate: the average where there is one."""
+        return self.average or self.params
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """`(state, batch [steps, batch, ...]) -> (state, metrics [steps])`, a pure function to be jit-compiled.
+
+    A step is a function of (seed, step, state, batch). One whose metrics are not all finite leaves the parameters,
+    the average and the optimizer as they were; after two such steps in a row the state stays as it is.
+
+    Attributes:
+      model: any model of the three questions.
+      objective: `(model, params, key, batch, step) -> (loss, metrics)`.
+      optimizer: optax transformation.
+      seed: of the keys.
+      ema_decay: of the averaged parameters; 0 for none.
+      accumulate: batches an update takes, so that the average moves once an update.
+    """
+
+    model: Model
+    objective: Objective
+    optimizer: optax.GradientTransformation
+    seed: int
+    ema_decay: float = 0.0
+    accumulate: int = 1
+
+    def init(self) -> TrainState:
+        """The state before the first step."""
+        params = self.model.init(jax.random.key(self.seed))
+        return TrainState(
+            # Arrays of a stated type: a Python int here would compile the step a second time.
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            average=jax.tree.map(jnp.copy, params) if self.ema_decay else {},
+            optimizer=self.optimizer.init(params),
+            bad_steps=jnp.zeros((), jnp.int32),
+        )
+
+    def __call__(self, state: TrainState, batches: Batch) -> tuple[TrainState, Metrics]:
+        """As many steps as `batches` holds."""
+        if len(batches.label) == 1:  # XLA's CPU backend runs convolutions slowly inside a scan
+            state, metrics = self._one(state, jax.tree.map(lambda leaf: leaf[0], batches))
+            return state, jax.tree.map(lambda value: value[None], metrics)
+        return jax.lax.scan(self._one, state, batches)
+
+    def _one(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(self.seed), state.step)
+        loss = partial(self.objective, self.model, key=key, batch=batch, step=state.step)
+        (_, metrics), gradient = jax.value_and_grad(lambda params: loss(params=params), has_aux=True)(state.params)
+        metrics = {**metrics, "gradient_norm": optax.global_norm(gradient)}
+        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        good = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
+        stopped = state.bad_steps >= MAXIMUM_BAD_STEPS
+        changed = TrainState(
+            state.step + 1, params, self._average(state, params, optimizer), optimizer, jnp.zeros((), jnp.int32)
+        )
+        kept = TrainState(
+            jnp.where(stopped, state.step, state.step + 1),
+            state.params,
+            state.average,
+            state.optimizer,
+            jnp.where(stopped, state.bad_steps, state.bad_steps + 1),
+        )
+        return _select(good & ~stopped, changed, kept), metrics
+
+    def _average(self, state: TrainState, params: Params, optimizer: optax.OptState) -> Params:
+        if not self.ema_decay:
+            return {}
+        moved = optax.incremental_update(params, state.average, 1.0 - self.ema_decay)
+        if self.accumulate == 1:
+            return moved
+        # `accumulate` batches were taken, bad ones not counted, when optax starts its count again.
+        return _select(optimizer.mini_step == 0, moved, state.average)
+
+
+def _select(condition: Bool[Array, ""], yes: TrainState, no: TrainState) -> TrainState:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def first_bad(metrics: dict[str, np.ndarray]) -> tuple[int, str] | None:
+    """Position and name of the first metric [steps] that is not finite, causes before effects; None if all are."""
+    names = sorted(metrics, key=lambda name: (name in EFFECTS, EFFECTS.index(name) if name in EFFECTS else 0, name))
+    for position in range(len(metrics[names[0]])):
+        for name in names:
+            if not np.isfinite(metrics[name][position]):
+                return position, name
+    return None

@@ -1,0 +1,129 @@
+"""A run's directory: its config, where it came from, and the lock that makes it one run's.
+
+Tests: tests/training/test_workdir.py.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ctc_jax.errors import UserError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "numpy", "ml_collections")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots."""
+    flat = {}
+    for key, value in config.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """The nested config of the run in `workdir`.
+
+    Raises:
+      UserError: there is no run, or its config.json cannot be read.
+    """
+    path = Path(workdir) / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"no run in {workdir}: it has no config.json") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+@contextmanager
+def claim(workdir: Path, config: Mapping[str, Any], command: list[str]) -> Iterator[Path]:
+    """Makes or reopens the directory for one run, and holds it against any other until the block ends.
+
+    Args:
+      workdir: the directory; made when absent.
+      config: nested config of the run.
+      command: the command line, noted in provenance.json.
+
+    Raises:
+      UserError: it cannot be written, holds something else, holds a run of another config, or is in use.
+    """
+    workdir = Path(workdir).absolute()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        foreign = [name for name in os.listdir(workdir) if name != ".lock"]
+        if foreign and "config.json" not in foreign:
+            raise UserError(
+                f"workdir {workdir} holds files but no config.json: not a run of ours; choose another --workdir"
+            )
+        lock = open(workdir / ".lock", "a+")  # noqa: SIM115, held open as long as the lock
+    except OSError as error:
+        raise UserError(f"workdir {workdir} cannot be written: {error.strerror}; choose another --workdir") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip() or "another process"
+            raise UserError(
+                f"workdir {workdir} is in use by {owner}; wait for it or choose another --workdir"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}")
+        lock.flush()
+        if (workdir / "config.json").exists():
+            _check_same(workdir, config)
+        else:
+            write_json(workdir / "config.json", config)
+        write_json(workdir / "provenance.json", provenance(command))
+        yield workdir
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes to a temporary name and renames, so that a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    os.replace(temporary, path)
+
+
+def provenance(command: list[str]) -> dict[str, Any]:
+    """Commit, versions, devices and command of this process."""
+    root = Path(__file__).parents[2]
+
+    def git(*arguments: str) -> str:
+        result = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        return result.stdout.strip() if result.returncode == 0 else ""
+
+    try:
+        commit, dirty = git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except FileNotFoundError:  # no git here
+        commit, dirty = "", False
+    return {
+        "command": command,
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "backend": jax.default_backend(),
+        "devices": [device.device_kind for device in jax.devices()],
+        "cpu_count": os.cpu_count(),
+        "executable": sys.executable,
+    }
+
+
+def _check_same(workdir: Path, config: Mapping[str, Any]) -> None:
+    old, new = flatten(read_config(workdir)), flatten(json.loads(json.dumps(config)))
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if differing:
+        listed = ", ".join(f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)" for key in differing)
+        raise UserError(f"workdir {workdir} holds a run of another config: {listed}; choose another --workdir")
