@@ -35,11 +35,11 @@ def series(history: History, split: str, name: str) -> Series:
     return np.array(steps, np.float64), np.array(values, np.float64)
 
 
-def robust_limits(curves: Sequence[Float[np.ndarray, "..."]]) -> tuple[float, float] | None:
+def robust_limits(curves: Sequence[Float[np.ndarray, "..."]], *, from_zero: bool = False) -> tuple[float, float] | None:
     """Limits of the y axis that the first steps' huge values and single outliers do not stretch.
 
     The first tenth of each long curve is left out, then quantiles 1% to 97% of the rest are taken; every curve's last
-    value is inside. None when there is no value.
+    value is inside. `from_zero` starts at 0 where no value is below it. None when there is no value.
     """
     kept = [values[len(values) // 10 :] for values in curves if len(values)]
     if not kept:
@@ -48,7 +48,7 @@ def robust_limits(curves: Sequence[Float[np.ndarray, "..."]]) -> tuple[float, fl
     lasts = [values[-1] for values in kept]
     low, high = min(low, *lasts), max(high, *lasts)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
-    return float(low - margin), float(high + margin)
+    return 0.0 if from_zero and low >= 0 else float(low - margin), float(high + margin)
 
 
 def draw_curves(history: History) -> bytes:
@@ -75,7 +75,7 @@ def draw_curves(history: History) -> bytes:
     if THROUGHPUT in names:
         panels.append(("throughput", THROUGHPUT, [("train", COLORS["train"], series(history, "train", THROUGHPUT))]))
 
-    figure = Figure(figsize=(7.0, 2.9 * len(panels)), dpi=130, layout="constrained")
+    figure = Figure(figsize=(6.4, 2.7 * len(panels)), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (title, name, lines) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
         _draw_panel(axes, title, split_unit(name)[1], lines)
@@ -91,7 +91,7 @@ def _draw_panel(axes: Axes, title: str, unit: str, lines: Sequence[tuple[str, An
     axes.set_ylabel(unit)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    limits = robust_limits([values for _, _, (_, values) in lines])
+    limits = robust_limits([values for _, _, (_, values) in lines], from_zero=title != "bound")
     if limits is None:
         axes.text(0.5, 0.5, "no points yet", transform=axes.transAxes, ha="center", va="center", color="#777777")
         axes.set_xticks([])

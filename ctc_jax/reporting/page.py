@@ -109,7 +109,7 @@ def headline(summary: Mapping[str, SupportsFloat | str]) -> str:
     cards = []
     for name, value in summary.items():
         words, unit = split_unit(name)
-        number, label = _escape(format_number(value, unit)), _escape(words or unit)
+        number, label = _escape(format_number(value, unit)), _escape(words or "speed")
         cards.append(f'<div><dt>{label}</dt><dd>{number} <span class="unit">{_escape(unit)}</span></dd></div>')
     return f'<dl class="numbers">{"".join(cards)}</dl>'
 
@@ -140,7 +140,7 @@ def _figure(caption: str, png: bytes, alt: str = "") -> str:
 
 
 def _words(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) and value else json.dumps(value, default=str)
 
 
 def _escape(text: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-BACKGROUND = 208  # neither black nor white, so that the edge of either image shows
+BACKGROUND = (194, 208, 228)  # neither black, white nor gray, so that the edge of any image shows
 CELL = 96  # pixels that a small image's longer side is enlarged to, at least
 LABEL_HEIGHT = 20
 LABEL_SIZE = 13
@@ -50,13 +50,7 @@ def pair_grid(
     scale: int | None = None,
     gap: int = 2,
 ) -> Picture:
-    """Each input with its reconstruction at its right, `columns` pairs a row, a wide gap between pairs.
-
-    Raises:
-      ValueError: not as many reconstructions as inputs.
-    """
-    if np.shape(inputs) != np.shape(reconstructions):
-        raise ValueError(f"inputs {np.shape(inputs)} and reconstructions {np.shape(reconstructions)} differ in shape")
+    """Each input with its reconstruction at its right, `columns` pairs a row, a wide gap between pairs."""
     cells = [_cells(images, levels, scale) for images in (inputs, reconstructions)]
     columns = max(1, min(columns, len(cells[0])))
     pairs = [image for pair in zip(*cells, strict=True) for image in pair]
@@ -111,7 +105,7 @@ def _cells(images: Images, levels: int, scale: int | None) -> UInt8[np.ndarray, 
     color = shades[..., :3] if channels >= 3 else np.repeat(shades[..., :1], 3, axis=-1)
     if channels in (2, 4):
         opacity = shades[..., -1:] / 255
-        color = np.rint(opacity * color + (1 - opacity) * BACKGROUND)
+        color = np.rint(opacity * color + (1 - opacity) * np.asarray(BACKGROUND, np.float64).reshape(1, 1, 1, 3))
     factor = scale or -(-CELL // max(height, width))
     return color.astype(np.uint8).repeat(factor, axis=1).repeat(factor, axis=2)
 

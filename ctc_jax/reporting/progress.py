@@ -53,7 +53,7 @@ class Progress:
                 initial=first_step,
                 file=self._stream,
                 dynamic_ncols=True,
-                bar_format="{percentage:3.0f}%|{bar}| {n:,}/{total:,}  {postfix}",
+                bar_format="{percentage:3.0f}%|{bar}| {n:,}/{total:,}  {desc}",
             )
 
     @property
@@ -90,7 +90,7 @@ class Progress:
         phrases = [describe(name, value) for name, value in numbers.items()]
         phrases.append(f"ETA {format_duration(self.eta_s())}")
         if self._bar is not None:
-            self._bar.set_postfix_str("  ".join(phrases), refresh=False)
+            self._bar.set_description_str("  ".join(phrases), refresh=False)
             self._bar.update(step - self._bar.n)
             self._bar.refresh()
         else:

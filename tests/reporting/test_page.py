@@ -1,0 +1,90 @@
+import base64
+import html.parser
+
+import numpy as np
+import pytest
+
+from ctc_jax.reporting.page import Picture, flatten, write_report
+from ctc_jax.reporting.pictures import save_png
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects tags, attributes and text; fails on a tag closed out of order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.extend(attrs)
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture
+def report(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.uint8)
+    save_png(tmp_path / "a.png", picture)
+    write_report(
+        tmp_path / "report.html",
+        title="cifar <ctc> & more",
+        summary={"bound_bpd": 4.81234, "data": "cifar10"},
+        history=[{"step": 1, "split": "train", "bound_bpd": 5.0}],
+        config={"seed": 3, "likelihood": {"name": "ctc", "nested": {"deep": [1, 2]}}},
+        provenance={"command": 'python launch.py --config="a b"', "git": {"dirty": True}},
+        pictures=[Picture("Samples <b>", tmp_path / "a.png")],
+    )
+    reader = Reader()
+    reader.feed((tmp_path / "report.html").read_text())
+    return reader, tmp_path
+
+
+def test_page_is_well_formed_and_refers_to_nothing_outside(report):
+    reader, _ = report
+    assert reader.open == []
+    assert not {"script", "link", "iframe", "object", "base"} & set(reader.tags)
+    references = [value for name, value in reader.attributes if name in ("src", "href", "srcset", "data", "action")]
+    assert references
+    assert all(value.startswith("data:image/png;base64,") for value in references)
+    style = "".join(reader.text)
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_page_contains_the_bytes_of_the_picture(report):
+    reader, folder = report
+    sources = [value.partition(",")[2] for name, value in reader.attributes if name == "src"]
+    assert (folder / "a.png").read_bytes() in [base64.b64decode(source) for source in sources]
+
+
+def test_numbers_config_and_command_are_there_in_order(report):
+    reader, _ = report
+    text = " ".join(" ".join(reader.text).split())
+    places = [
+        text.index(piece)
+        for piece in (
+            "4.812 bpd",
+            "Samples <b>",
+            'python launch.py --config="a b"',
+            "likelihood.nested.deep [1, 2]",
+            "git.dirty true",
+        )
+    ]
+    assert places == sorted(places)
+    assert "cifar <ctc> & more" in text
+
+
+def test_no_temporary_file_is_left(report):
+    _, folder = report
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "report.html"]
+
+
+def test_nested_keys_are_joined_by_dots_and_empty_mappings_kept():
+    assert flatten({"a": 1, "b": {"c": {"d": 2}, "e": {}}}) == {"a": 1, "b.c.d": 2, "b.e": {}}
