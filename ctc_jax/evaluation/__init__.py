@@ -1,0 +1,13 @@
+from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation.evaluate import evaluate
+from ctc_jax.evaluation.pictures import draw_pictures, reconstruct_images, sample_images
+
+__all__ = [
+    "bits_per_dimension",
+    "draw_pictures",
+    "evaluate",
+    "evaluate_elbo",
+    "evaluate_importance",
+    "reconstruct_images",
+    "sample_images",
+]

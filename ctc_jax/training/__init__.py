@@ -1,0 +1,16 @@
+from ctc_jax.training.checkpoint import Checkpoints
+from ctc_jax.training.experiment import Experiment, build, build_model, image_space
+from ctc_jax.training.loop import Outcome, train
+from ctc_jax.training.workdir import claim, read_config
+
+__all__ = [
+    "Checkpoints",
+    "Experiment",
+    "Outcome",
+    "build",
+    "build_model",
+    "claim",
+    "image_space",
+    "read_config",
+    "train",
+]

@@ -1,4 +1,4 @@
-"""Devices as one mesh with the axis "data": batches split over it, parameters copied. Tests: tests/training/test_devices.py."""
+"""Devices as one mesh: batches split over axis "data", parameters copied. Tests: tests/training/test_mesh.py."""
 
 from collections.abc import Sequence
 

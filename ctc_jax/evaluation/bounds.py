@@ -1,0 +1,136 @@
+"""Bounds on the log-likelihood of a whole split, each image exactly once. Tests: tests/evaluation/test_bounds.py."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int, Key
+
+from ctc_jax.data import Batch, Split, evaluation_batches
+from ctc_jax.errors import ConfigError
+from ctc_jax.models import ElboTerms, Model, Params
+from ctc_jax.objectives import importance_weighted_bound, log_weights
+
+# Decoder evaluations in one device call: enough to fill the device, few enough for its memory.
+IMAGES_PER_CALL = 1000
+
+
+def bits_per_dimension(nats: float, image_shape: tuple[int, ...]) -> float:
+    """Minus `nats` per image, in bits per dimension: -nats / (D ln 2)."""
+    return -nats / (math.prod(image_shape) * math.log(2.0))
+
+
+def evaluate_elbo(
+    model: Model, params: Params, split: Split, *, batch_size: int, seed: int, sharding: NamedSharding | None = None
+) -> dict[str, float]:
+    """The ELBO with one sample an image, and the KL of each layer, averaged over the split.
+
+    Each image draws from its own key, so the figures depend neither on `batch_size` nor on the devices, to rounding.
+
+    Args:
+      model: any model of the three questions.
+      params: its parameters.
+      split: integer images.
+      batch_size: images a device call; rounded up to a multiple of the devices.
+      seed: of the latents' samples.
+      sharding: any sharding of the mesh to use; None is the default device.
+
+    Returns:
+      `elbo_nats`, `bound_bpd`, `log_likelihood_nats` and `kl_nats/<layer>`, per image.
+    """
+    totals: dict[str, float] = {}
+    for batch, index, weight in _batches(split, batch_size, sharding):
+        terms = _elbo_terms(model, params, jax.random.key(seed), batch, index)
+        sums = {"log_likelihood_nats": terms.log_likelihood, **{f"kl_nats/{k}": v for k, v in terms.kl.items()}}
+        for name, values in sums.items():
+            totals[name] = totals.get(name, 0.0) + float(np.asarray(values, np.float64) @ weight)
+    means = {name: total / len(split) for name, total in totals.items()}
+    elbo = means["log_likelihood_nats"] - sum(value for name, value in means.items() if name.startswith("kl_nats/"))
+    return {"elbo_nats": elbo, "bound_bpd": bits_per_dimension(elbo, split.images.shape[1:]), **means}
+
+
+def evaluate_importance(
+    model: Model,
+    params: Params,
+    split: Split,
+    *,
+    samples: int,
+    batch_size: int,
+    seed: int,
+    sharding: NamedSharding | None = None,
+) -> Float[np.ndarray, " images"]:
+    """The importance-weighted bound of each image of a split, nats.
+
+    Args:
+      model: any model of the three questions.
+      params: its parameters.
+      split: integer images.
+      samples: K, the latents drawn for each image.
+      batch_size: images a device call; rounded up to a multiple of the devices.
+      seed: of the latents' samples: sample k of image i uses the key folded with i, then k.
+      sharding: any sharding of the mesh to use; None is the default device.
+
+    Raises:
+      ConfigError: `samples` is below 1.
+    """
+    if samples < 1:
+        raise ConfigError("evaluate.importance_samples", samples, "1 or more")
+    chunk = _largest_divisor(samples, max(1, IMAGES_PER_CALL // batch_size))
+    bounds = []
+    for batch, index, weight in _batches(split, batch_size, sharding):
+        # A Python loop, not a scan: XLA's CPU backend runs convolutions slowly inside one.
+        weights = [
+            _log_weights(model, params, jax.random.key(seed), batch, index, jnp.arange(first, first + chunk))
+            for first in range(0, samples, chunk)
+        ]
+        bound = importance_weighted_bound(jnp.concatenate(weights, axis=1))
+        bounds.append(np.asarray(bound)[weight > 0])
+    return np.concatenate(bounds)
+
+
+@partial(jax.jit, static_argnums=0)
+def _elbo_terms(
+    model: Model, params: Params, key: Key[Array, ""], batch: Batch, index: Int[Array, " batch"]
+) -> ElboTerms:
+    def of_image(position: Int[Array, ""], one: Batch) -> ElboTerms:
+        single = jax.tree.map(lambda leaf: leaf[None], one)
+        terms = model.elbo_terms(params, jax.random.fold_in(key, position), single)
+        return jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), terms)
+
+    return jax.vmap(of_image)(index, batch)
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_weights(
+    model: Model,
+    params: Params,
+    key: Key[Array, ""],
+    batch: Batch,
+    index: Int[Array, " batch"],
+    samples: Int[Array, " samples"],
+) -> Float[Array, "batch samples"]:
+    def of(position: Int[Array, ""], sample: Int[Array, ""]) -> Key[Array, ""]:
+        return jax.random.fold_in(jax.random.fold_in(key, position), sample)
+
+    keys = jax.vmap(lambda position: jax.vmap(partial(of, position))(samples))(index)
+    return log_weights(model, params, keys, batch)
+
+
+def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
+    """Batches on the device with the index of each image in the split, and the 0/1 weights (0 is padding)."""
+    if batch_size < 1:
+        raise ConfigError("evaluate.batch_size", batch_size, "1 or more")
+    if sharding is not None:
+        devices = sharding.mesh.size
+        batch_size = -(-batch_size // devices) * devices
+        sharding = NamedSharding(sharding.mesh, PartitionSpec("data"))
+    for batch, weight, first in evaluation_batches(split, batch_size):
+        index = np.arange(first, first + batch_size, dtype=np.int32)
+        yield *jax.device_put((batch, index), sharding), weight
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    return max(divisor for divisor in range(1, min(number, limit) + 1) if number % divisor == 0)

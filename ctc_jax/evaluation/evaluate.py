@@ -1,0 +1,55 @@
+"""Every number about a trained model, on a whole split. Tests: tests/evaluation/test_evaluate.py."""
+
+import numpy as np
+from jax.sharding import NamedSharding
+
+from ctc_jax.data import Split
+from ctc_jax.evaluation.activity import active_units
+from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
+from ctc_jax.evaluation.sharpness import laplacian_variance
+from ctc_jax.models import Model, Params
+
+
+def evaluate(
+    model: Model,
+    params: Params,
+    split: Split,
+    config,
+    *,
+    levels: int,
+    seed: int,
+    sharding: NamedSharding | None = None,
+) -> dict[str, float]:
+    """Bounds, KL and active units of each layer, sharpness and the multimodality gap.
+
+    Args:
+      model: any model of the three questions.
+      params: its parameters.
+      split: integer images; every one is used exactly once.
+      config: the section `evaluate` of configs/base.py.
+      levels: the highest pixel level.
+      seed: of all samples; the figures depend on nothing else that is random.
+      sharding: any sharding of the mesh to use; None is the default device.
+
+    Returns:
+      Numbers whose names carry their units. `importance_bound_nats` is the bound with
+      `evaluate.importance_samples` samples, which `importance_samples` repeats.
+    """
+    shared = {"batch_size": config.batch_size, "seed": seed, "sharding": sharding}
+    elbo = evaluate_elbo(model, params, split, **shared)
+    bounds = evaluate_importance(model, params, split, samples=config.importance_samples, **shared)
+    importance = float(np.mean(bounds, dtype=np.float64))
+    likely = draw_likely(model, params, latents=config.latents, samples=config.likelihood_samples, seed=seed)
+    shown = split.images[: config.latents * config.likelihood_samples]
+    return {
+        **elbo,
+        "importance_bound_nats": importance,
+        "importance_bound_bpd": bits_per_dimension(importance, split.images.shape[1:]),
+        "importance_bound_standard_error_nats": float(np.std(bounds, ddof=1) / np.sqrt(len(bounds))),
+        "importance_samples": config.importance_samples,
+        **active_units(model, params, split, batch_size=config.batch_size),
+        **sample_statistics(likely, levels),
+        "sharpness/data": float(laplacian_variance(shown, levels).mean()),
+        "images": len(split),
+    }

@@ -1,0 +1,72 @@
+"""The pictures of a trained model, drawn to files. Tests: tests/evaluation/test_pictures.py."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Integer, Key
+
+from ctc_jax.data import Batch, Split
+from ctc_jax.evaluation.multimodality import draw_likely
+from ctc_jax.models import Model, Params
+from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
+
+SAMPLES = 64
+PAIRS = 32
+ROWS, COLUMNS = 8, 7
+
+
+def draw_pictures(
+    model: Model, params: Params, split: Split, directory: Path, *, levels: int, seed: int
+) -> list[Picture]:
+    """Writes prior samples, reconstructions beside inputs, and likelihood means beside likelihood samples.
+
+    Args:
+      model: any model of the three questions.
+      params: its parameters.
+      split: where the inputs come from.
+      directory: gets `samples.png`, `reconstructions.png` and `mean_and_samples.png`.
+      levels: the highest pixel level.
+      seed: of all samples.
+    """
+    key = jax.random.key(seed)
+    samples = np.asarray(sample_images(model, params, key, SAMPLES))
+    inputs = Batch(jnp.asarray(split.images[:PAIRS]), jnp.asarray(split.labels[:PAIRS]))
+    means = np.asarray(reconstruct_images(model, params, key, inputs))
+    likely = draw_likely(model, params, latents=ROWS, samples=COLUMNS, seed=seed)
+    drawn = {
+        "samples": (grid(samples, 8, levels=levels), "Samples: a code from the prior, then pixels from the likelihood"),
+        "reconstructions": (
+            pair_grid(np.asarray(inputs.image), means, 4, levels=levels),
+            "Test images beside the likelihood's mean at a code of the recognition model",
+        ),
+        "mean_and_samples": (
+            mean_and_samples(likely.mean, likely.samples, levels=levels),
+            "Each row one code from the prior: the likelihood's mean, then samples of the likelihood",
+        ),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, (picture, _) in drawn.items():
+        save_png(directory / f"{name}.png", picture)
+    return [Picture(caption, directory / f"{name}.png") for name, (_, caption) in drawn.items()]
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def sample_images(
+    model: Model, params: Params, key: Key[Array, ""], count: int
+) -> Integer[Array, "count height width channels"]:
+    """Images of the model: latents from the prior, then pixels; integer levels."""
+    key_latents, key_pixels = jax.random.split(key)
+    _, pixels = model.generate(params, key_latents, count)
+    return pixels.sample(key_pixels)
+
+
+@partial(jax.jit, static_argnums=0)
+def reconstruct_images(
+    model: Model, params: Params, key: Key[Array, ""], batch: Batch
+) -> Float[Array, "batch height width channels"]:
+    """The likelihood's mean, in levels, at one latent of the recognition model."""
+    latents, _ = model.recognize(params, key, batch)
+    return model.decode(params, latents).mean

@@ -1,0 +1,126 @@
+"""From a config to the plain objects of an experiment. Tests: tests/training/test_experiment.py."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from jax.sharding import Mesh, NamedSharding
+from jax.typing import DTypeLike
+
+from ctc_jax import data, gradients, likelihoods, models, objectives
+from ctc_jax.data import BatchStream, Dataset
+from ctc_jax.errors import ConfigError, choose
+from ctc_jax.models import ImageSpace, Model
+from ctc_jax.training import optimizer
+from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh, replicated
+from ctc_jax.training.step import TrainStep
+
+# Steps in one dispatch: XLA's CPU backend runs convolutions slowly inside a scan, accelerators idle without one.
+STEPS_PER_CALL = {"cpu": 1}
+STEPS_PER_CALL_ACCELERATOR = 50
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a config describes, ready to run.
+
+    Attributes:
+      config: the whole config.
+      dataset: its images.
+      model: the model with its likelihood.
+      step: the training step.
+      stream: training batches as a function of the step.
+      mesh: the devices.
+      steps_per_call: steps in one dispatch.
+    """
+
+    config: ml_collections.ConfigDict
+    dataset: Dataset
+    model: Model
+    step: TrainStep
+    stream: BatchStream
+    mesh: Mesh
+    steps_per_call: int
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """Of the training state: whole on every device."""
+        return replicated(self.mesh)
+
+
+def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experiment:
+    """Checks the whole config and builds everything it names; nothing is written but cached data.
+
+    Args:
+      config: of the shape of configs/base.py.
+      mesh: devices to run on; all of them when None.
+
+    Raises:
+      ConfigError: a value that does not fit, by its key.
+      UserError: the data cannot be had.
+    """
+    mesh = data_mesh() if mesh is None else mesh
+    train = config.train
+    check_batch_size(train.batch_size, mesh.size)
+    transformation = optimizer.build(train)  # before the data, which may take minutes to fetch
+    objective = objectives.build(config.objective)
+    choose(models.REGISTRY, config.model.name, "model.name")
+    choose(likelihoods.REGISTRY, config.likelihood.name, "likelihood.name")
+    for key in ("log_every", "evaluate_every", "checkpoint_every"):
+        at_least("train", train, key, 1)
+    for key in ("picture_every", "steps_per_call"):
+        at_least("train", train, key, 0)
+    dataset = data.build(config.data)
+    model = build_model(config, image_space(dataset))
+    step = TrainStep(model, objective, transformation, config.seed, train.ema_decay, train.accumulate)
+    stream = BatchStream(
+        dataset.train,
+        batch_size=train.batch_size,
+        seed=config.seed,
+        sharding=batch_sharding(mesh),
+        device_budget_mib=config.data.device_budget_mib,
+        dynamic=dataset.binarization == "dynamic",
+    )
+    chosen = train.steps_per_call or STEPS_PER_CALL.get(jax.default_backend(), STEPS_PER_CALL_ACCELERATOR)
+    return Experiment(config, dataset, model, step, stream, mesh, chosen)
+
+
+def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
+    """The model of a config on images of a stated shape, its estimator checked against its masks.
+
+    Raises:
+      ConfigError: a value that does not fit, by its key.
+    """
+    _, _, channels = space.shape
+    likelihood = likelihoods.build(config.likelihood, channels=channels, bits=space.bits)
+    dtype = compute_dtype(config.train.compute_dtype)
+    model = models.build(config.model, config.posterior, likelihood, space, dtype)
+    gradients.build(config.estimator, mask_kinds=model.mask_kinds)
+    return model
+
+
+def image_space(dataset: Dataset) -> ImageSpace:
+    """What a model must know of a dataset."""
+    return ImageSpace(tuple(dataset.image_shape), dataset.bits, dataset.classes)
+
+
+def compute_dtype(name: str) -> DTypeLike:
+    """The network's compute type; "auto" is bfloat16 on accelerators and float32 on CPU, which lacks it.
+
+    Raises:
+      ConfigError: another name.
+    """
+    automatic = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+    names = {"auto": automatic, "float32": jnp.float32, "bfloat16": jnp.bfloat16}
+    return choose(names, name, "train.compute_dtype")
+
+
+def at_least(section: str, config: ml_collections.ConfigDict, key: str, minimum: int) -> None:
+    """Refuses a number below its minimum.
+
+    Raises:
+      ConfigError: `config[key]` is below `minimum`.
+    """
+    if config[key] < minimum:
+        raise ConfigError(f"{section}.{key}", config[key], f"{minimum} or more")
