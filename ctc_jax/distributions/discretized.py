@@ -1,0 +1,63 @@
+"""One level per batch element from a value family, as a numpyro distribution. Tests: test_discretized_*.py."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int, Key, Num
+from numpyro.distributions import Distribution, constraints
+
+from ctc_jax.distributions.value_family import ValueFamily
+
+
+class Discretized(Distribution):
+    """Mass of a location-scale family over bins one level wide, the end bins taking the tails.
+
+    Args:
+      loc: in levels.
+      log_scale: log of the scale in levels; clamped to `value_family.log_scale_limits(bits)`.
+      bits: levels are 0..2^bits-1.
+    """
+
+    family: ClassVar[ValueFamily]
+    arg_constraints: ClassVar[dict] = {"loc": constraints.real, "log_scale": constraints.real}
+    pytree_data_fields = ("loc", "log_scale")
+    pytree_aux_fields = ("bits",)
+
+    def __init__(
+        self, loc: Float[Array, "..."], log_scale: Float[Array, "..."], *, bits: int, validate_args: bool | None = None
+    ):
+        self.bits = bits
+        shape = lax.broadcast_shapes(jnp.shape(loc), jnp.shape(log_scale))
+        self.loc, self.log_scale = jnp.broadcast_to(loc, shape), jnp.broadcast_to(log_scale, shape)
+        super().__init__(batch_shape=shape, event_shape=(), validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    def support(self) -> constraints.Constraint:
+        """The levels 0..2^bits-1."""
+        return constraints.integer_interval(0, 2**self.bits - 1)
+
+    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """Log mass of each level, nats; first derivatives in reverse mode only."""
+        shape = lax.broadcast_shapes(jnp.shape(value), self.batch_shape)
+        level = jnp.broadcast_to(value, shape).astype(jnp.float32)
+        return self.family.log_mass(
+            level, jnp.broadcast_to(self.loc, shape), jnp.broadcast_to(self.log_scale, shape), self.bits
+        )
+
+    def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
+        """Levels of shape `sample_shape + batch_shape`, int32."""
+        shape = tuple(sample_shape) + self.batch_shape
+        return self.family.sample(
+            key, jnp.broadcast_to(self.loc, shape), jnp.broadcast_to(self.log_scale, shape), self.bits
+        )
+
+    @property
+    def mean(self) -> Float[Array, "..."]:
+        """Exact, in levels."""
+        return self.family.mean(self.loc, self.log_scale, self.bits)
+
+    @property
+    def mode(self) -> Int[Array, "..."]:
+        """The most probable level, int32."""
+        return self.family.mode(self.loc, self.log_scale, self.bits)

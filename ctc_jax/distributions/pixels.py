@@ -1,0 +1,61 @@
+"""Independent pixels: a distribution on levels whose last three batch axes are one image. Tests: test_pixels.py."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int, Key, Num
+from numpyro.distributions import BernoulliLogits, CategoricalLogits, Distribution, Independent
+
+
+class IndependentPixels(Independent):
+    """`base` with `[*batch, height, width, channels]` of levels read as images.
+
+    Args:
+      base: a distribution on single levels that has a `mode`.
+    """
+
+    def __init__(self, base: Distribution, *, validate_args: bool | None = None):
+        super().__init__(base, 3, validate_args=validate_args)
+
+    @property
+    def mode(self) -> Int[Array, "..."]:
+        """The most probable image, int32 levels."""
+        return self.base_dist.mode
+
+
+class PixelBernoulli(BernoulliLogits):
+    """Levels 0 and 1; arguments are broadcast explicitly, which numpyro leaves to rank promotion."""
+
+    def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
+        """Levels of shape `sample_shape + batch_shape`, int32."""
+        probs = jnp.broadcast_to(self.probs, tuple(sample_shape) + self.batch_shape)
+        return jax.random.bernoulli(key, probs).astype(jnp.int32)
+
+    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """Log mass, nats; leading axes of `value` may be more than those of the logits."""
+        shape = lax.broadcast_shapes(jnp.shape(value), self.batch_shape)
+        logits = jnp.broadcast_to(self.logits, shape)
+        return BernoulliLogits(logits).log_prob(jnp.broadcast_to(value, shape).astype(logits.dtype))
+
+    @property
+    def mode(self) -> Int[Array, "..."]:
+        """The more probable level, int32."""
+        return (self.logits > 0).astype(jnp.int32)
+
+
+class PixelCategorical(CategoricalLogits):
+    """Levels 0..2^bits-1, each with its own logit."""
+
+    @property
+    def mean(self) -> Float[Array, "..."]:
+        """In levels: the categories are intensities here."""
+        return self.probs @ jnp.arange(self.logits.shape[-1], dtype=self.logits.dtype)
+
+    @property
+    def mode(self) -> Int[Array, "..."]:
+        """The most probable level, int32."""
+        return jnp.argmax(self.logits, axis=-1).astype(jnp.int32)
+
+    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """Log mass, nats; leading axes of `value` may be more than those of the logits."""
+        return super().log_prob(jnp.asarray(value).astype(jnp.int32))

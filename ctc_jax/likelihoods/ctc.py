@@ -1,0 +1,97 @@
+"""Categorical-times-continuous: K alternatives for the pixels that share a mask. Tests: test_ctc.py."""
+
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ctc_jax.distributions import VALUE_FAMILIES, GroupedCTC, MaskGroup
+from ctc_jax.errors import ConfigError, choose
+from ctc_jax.likelihoods.value_outputs import ValueOutputs, check_scale
+
+
+class CTC(nn.Module):
+    """See `GroupedCTC` for the distribution and `ValueOutputs` for the scales.
+
+    Attributes:
+      channels: of the image.
+      bits: levels are 0..2^bits-1.
+      components: K, without the off component.
+      family: of the values, a key of `VALUE_FAMILIES`.
+      mask_group: positions that share a mask; a group's logits are the mean over its positions.
+      autoregressive: whether a channel's means depend linearly on the channels before it, with slopes in (-1, 1).
+      off: whether one further component is exactly black.
+      scale: a key of `value_outputs.SCALES`.
+      fixed_scale: in levels.
+    """
+
+    channels: int
+    bits: int
+    components: int = 10
+    family: str = "logistic"
+    mask_group: MaskGroup = MaskGroup(1)
+    autoregressive: bool = False
+    off: bool = False
+    scale: str = "pixel"
+    fixed_scale: float = 8.0
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "*batch height width features"]) -> GroupedCTC:
+        """The distribution on images of levels 0..2^bits-1.
+
+        Raises:
+          ConfigError: patches do not tile the image.
+        """
+        masks = self.components + self.off
+        pairs = math.comb(self.channels, 2) if self.autoregressive else 0
+        values = ValueOutputs(
+            self.components,
+            self.channels,
+            self.bits,
+            self.scale,
+            self.fixed_scale,
+            others=masks + pairs * self.components,
+            name="values",
+        )
+        others, loc, log_scale = values(features)
+        logits, slopes = jnp.split(others, (masks,))
+        rows, columns = self.mask_group.patch(*features.shape[-3:-1])
+        logits = jnp.moveaxis(self.mask_group.total(logits) / (rows * columns), 0, -1)
+        coefficients = None
+        if pairs:
+            slopes = jnp.tanh(slopes).reshape(pairs, self.components, *slopes.shape[1:])
+            coefficients = jnp.moveaxis(slopes, (0, 1), (-1, -2))
+        return GroupedCTC(
+            logits,
+            loc,
+            log_scale,
+            coefficients,
+            bits=self.bits,
+            family=self.family,
+            mask_group=self.mask_group,
+            off=self.off,
+        )
+
+
+def build(config, *, channels: int, bits: int) -> CTC:
+    """From the config's `likelihood` section.
+
+    Raises:
+      ConfigError: a key of the section has a value that is not allowed.
+    """
+    if config.components < 1:
+        raise ConfigError("likelihood.components", config.components, "an integer of at least 1")
+    choose(VALUE_FAMILIES, config.family, "likelihood.family")
+    scale, fixed_scale = check_scale(config)
+    return CTC(
+        channels,
+        bits,
+        components=config.components,
+        family=config.family,
+        mask_group=MaskGroup.parse(config.mask_group),
+        autoregressive=config.autoregressive,
+        off=config.off,
+        scale=scale,
+        fixed_scale=fixed_scale,
+    )

@@ -1,0 +1,83 @@
+"""Locations and scales of a value family from decoder features. Tests: test_value_outputs.py."""
+
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ctc_jax.errors import ConfigError, choose
+from ctc_jax.likelihoods.output_layer import OutputLayer
+
+SCALES = {
+    "pixel": "an output of the network",
+    "channel": "one parameter for each component and channel",
+    "fixed": "the constant fixed_scale",
+}
+
+
+def check_scale(config) -> tuple[str, float]:
+    """`scale` and `fixed_scale` of the config section.
+
+    Raises:
+      ConfigError: an unknown scale, or a fixed_scale that is not positive.
+    """
+    choose(SCALES, config.scale, "likelihood.scale")
+    if not config.fixed_scale > 0:
+        raise ConfigError("likelihood.fixed_scale", config.fixed_scale, "a number above 0, in levels")
+    return config.scale, float(config.fixed_scale)
+
+
+class ValueOutputs(nn.Module):
+    """Parameters of K values in each channel, and further outputs that start at 0.
+
+    Locations start evenly over the range of levels, in the middle for one component; scales start at `fixed_scale`.
+
+    Attributes:
+      components: K.
+      channels: of the image.
+      bits: levels are 0..2^bits-1.
+      scale: where scales come from, a key of `SCALES`.
+      fixed_scale: in levels.
+      others: further outputs at every position.
+    """
+
+    components: int
+    channels: int
+    bits: int
+    scale: str
+    fixed_scale: float
+    others: int = 0
+
+    @nn.compact
+    def __call__(
+        self, features: Float[Array, "*batch height width features"]
+    ) -> tuple[
+        Float[Array, "others *batch height width"],
+        Float[Array, "*batch height width K channels"],
+        Float[Array, "*batch height width K channels"],
+    ]:
+        """Further outputs, locations in levels, log-scales in log levels."""
+        values, half_range = self.components * self.channels, (2**self.bits - 1) / 2
+        spread = [(2 * k + 1) / self.components - 1 for k in range(self.components)] * self.channels
+        log_start = math.log(self.fixed_scale)
+        units, start = [half_range] * values + [1.0] * self.others, spread + [0.0] * self.others
+        if self.scale == "pixel":
+            units, start = units + [1.0] * values, start + [log_start] * values
+        outputs = OutputLayer(tuple(units), tuple(start), name="output")(features)
+        loc, others, log_scale = jnp.split(outputs, (values, values + self.others))
+        loc = self._values_last(loc + half_range)
+        if self.scale == "pixel":
+            return others, loc, self._values_last(log_scale)
+        shape = (self.components, self.channels)
+        if self.scale == "channel":
+            constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
+        else:
+            constant = jnp.full(shape, log_start, jnp.float32)
+        constant = constant.reshape((1,) * (loc.ndim - 2) + shape)
+        return others, loc, jnp.broadcast_to(constant, loc.shape)
+
+    def _values_last(self, outputs):
+        """`[channels * K, ...]` to `[..., K, channels]`; XLA cancels it against its reverse."""
+        outputs = outputs.reshape(self.channels, self.components, *outputs.shape[1:])
+        return jnp.moveaxis(outputs, (0, 1), (-1, -2))
