@@ -1,0 +1,143 @@
+"""Training batches as a pure function of (seed, step). Tests: tests/data/test_batches.py."""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float32, Int, Int32, Integer, Shaped
+
+from ctc_jax.data.batch import Batch
+from ctc_jax.data.dataset import Split
+from ctc_jax.data.prefetch import Prefetch
+from ctc_jax.errors import ConfigError
+
+BINARIZATION_STREAM = 4_001  # keeps the pixels' random numbers apart from those of training, which start at one seed
+
+
+class BatchStream:
+    """Device arrays of `count` consecutive batches, the same on any number of devices and hosts.
+
+    The images live on every device when they fit the budget; else the host gathers them, ahead of time.
+
+    Args:
+      split: images and labels.
+      batch_size: images a step, over all devices.
+      seed: of the order and of dynamic binarization.
+      sharding: of `[count, batch]`; `PartitionSpec(None, "data")`.
+      device_budget_mib: the largest number of MiB to keep on a device.
+      dynamic: draw each pixel anew, 1 with probability level / 255.
+
+    Raises:
+      ConfigError: the batch is larger than the split or cannot be divided among the devices.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        seed: int,
+        sharding: NamedSharding,
+        device_budget_mib: int,
+        dynamic: bool = False,
+    ):
+        devices = sharding.mesh.shape["data"]
+        if batch_size not in range(1, len(split) + 1) or batch_size % devices:
+            allowed = f"a multiple of the {devices} devices, at most the {len(split)} training images"
+            raise ConfigError("train.batch_size", batch_size, allowed)
+        self.split, self.batch_size, self.seed, self.sharding = split, batch_size, seed, sharding
+        self.dynamic = dynamic
+        self.steps_per_epoch = len(split) // batch_size
+        self.on_device = split.images.nbytes <= device_budget_mib * 2**20
+        self.binarize = jax.jit(partial(binarize, seed=seed), out_shardings=sharding)
+        if self.on_device:
+            replicated = NamedSharding(sharding.mesh, PartitionSpec())
+            self.images = place(split.images, replicated)
+            self.labels = place(split.labels, replicated)
+            self.gather = jax.jit(take, out_shardings=(sharding, sharding))
+        else:
+            # Closes over no stream, so that a forgotten stream is collected and its thread ends.
+            self.prefetch = Prefetch(partial(gather, split, batch_size, seed, sharding))
+
+    def __call__(self, step: int, count: int = 1) -> Batch:
+        """Batches of steps `step` to `step + count - 1`, with leading axes [count, batch_size]."""
+        if self.on_device:
+            rows = indices(len(self.split), self.batch_size, self.seed, step, count)
+            batch = Batch(*self.gather(self.images, self.labels, place(rows, self.sharding)))
+        else:
+            batch = self.prefetch(step, count)
+        return batch._replace(image=self.binarize(batch.image, np.int32(step))) if self.dynamic else batch
+
+    def close(self) -> None:
+        """End the background thread, if there is one."""
+        if not self.on_device:
+            self.prefetch.close()
+
+
+def indices(n: int, batch_size: int, seed: int, step: int, count: int) -> Int32[np.ndarray, "count batch"]:
+    """Rows of `count` batches from `step` on; the last n % batch_size images of each epoch's order are left out."""
+    steps_per_epoch = n // batch_size
+    rows = np.empty((count, batch_size), np.int32)
+    for offset in range(count):
+        epoch, place_in_epoch = divmod(step + offset, steps_per_epoch)
+        rows[offset] = order(n, seed, epoch)[place_in_epoch * batch_size :][:batch_size]
+    return rows
+
+
+@lru_cache(maxsize=4)
+def order(n: int, seed: int, epoch: int) -> Int[np.ndarray, " n"]:
+    """The order of an epoch."""
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def place(array: Shaped[np.ndarray, "..."], sharding: NamedSharding) -> Shaped[Array, "..."]:
+    """The same array known to every host, each device given its part."""
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def take(
+    images: Integer[Array, "n height width channels"], labels: Int32[Array, " n"], rows: Int32[Array, "count batch"]
+) -> tuple[Integer[Array, "count batch height width channels"], Int32[Array, "count batch"]]:
+    """The rows' images and labels."""
+    return images[rows], labels[rows]
+
+
+def gather(split: Split, batch_size: int, seed: int, sharding: NamedSharding, step: int, count: int) -> Batch:
+    """What `take` gives, each host reading only the rows of its own devices."""
+    rows = indices(len(split), batch_size, seed, step, count)
+
+    def parts(array: np.ndarray) -> Array:
+        shape = (*rows.shape, *array.shape[1:])
+        return jax.make_array_from_callback(shape, sharding, lambda index: array[rows[index[:2]]])
+
+    return Batch(parts(split.images), parts(split.labels))
+
+
+def binarize(
+    images: Integer[Array, "count batch height width channels"], first_step: Int32[Array, ""], *, seed: int
+) -> Integer[Array, "count batch height width channels"]:
+    """Each pixel 1 with probability level / 255, from a key of (seed, step, place in the batch) for each image."""
+    stream = jax.random.fold_in(jax.random.key(seed), BINARIZATION_STREAM)
+
+    def draw(image: Array, step: Array, position: Array) -> Array:
+        key = jax.random.fold_in(jax.random.fold_in(stream, step), position)
+        return (jax.random.uniform(key, image.shape) * 255 < image).astype(images.dtype)
+
+    steps, positions = first_step + jnp.arange(images.shape[0]), jnp.arange(images.shape[1])
+    return jax.vmap(jax.vmap(draw, (0, None, 0)), (0, 0, None))(images, steps, positions)
+
+
+def evaluation_batches(split: Split, batch_size: int) -> Iterator[tuple[Batch, Float32[np.ndarray, " batch"], int]]:
+    """Each image exactly once, in order, in batches of one size.
+
+    Yields:
+      The batch (host arrays), the weight of each of its images (0 for the repeats of the last image that fill the
+      last batch, else 1), and the index of its first image.
+    """
+    for first in range(0, len(split), batch_size):
+        rows = np.arange(first, first + batch_size)
+        kept = np.minimum(rows, len(split) - 1)
+        yield Batch(split.images[kept], split.labels[kept]), (rows < len(split)).astype(np.float32), first

