@@ -1,11 +1,40 @@
 """Every config key with its meaning and default. Experiment files change only what they are about."""
 
+from typing import Any
+
 import ml_collections
+
+from ctc_jax.errors import ConfigError, choose
+
+Changes = dict[str, Any]
 
 
 def get_config() -> ml_collections.ConfigDict:
     """The defaults: a convolutional VAE on CIFAR-10 with a CTC likelihood, sized for one accelerator."""
     return ml_collections.ConfigDict({"seed": 0, **{name: section() for name, section in SECTIONS.items()}})
+
+
+def experiment(
+    changes: Changes, *, presets: dict[str, Changes] | None = None, preset: str = ""
+) -> ml_collections.ConfigDict:
+    """The defaults with an experiment's changes, then those of the preset named on the command line.
+
+    Args:
+      changes: dotted keys and values.
+      presets: the changes of each preset.
+      preset: what stood after the colon of `--config=FILE:PRESET`; "" is none.
+
+    Raises:
+      ConfigError: no such preset, or a key that does not exist.
+    """
+    config = get_config()
+    chosen = choose({"": {}, **(presets or {})}, preset, "preset") if preset else {}
+    for key, value in {**changes, **chosen}.items():
+        try:
+            config.update_from_flattened_dict({key: value})
+        except KeyError:
+            raise ConfigError(key, value, "only keys of configs/base.py") from None
+    return config
 
 
 def data() -> dict:

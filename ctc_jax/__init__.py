@@ -1,0 +1,15 @@
+"""Image models with multimodal likelihoods in JAX. `ctc_jax.load(workdir)` reads a trained run."""
+
+from typing import Any
+
+__all__ = ["Run", "load"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`load` and `Run` on first use: every module imports this package, and `ctc_jax.run` imports them all."""
+    if name in __all__:
+        from ctc_jax import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module 'ctc_jax' has no attribute {name!r}")

@@ -13,6 +13,11 @@ from ctc_jax.evaluation.multimodality import draw_likely
 from ctc_jax.models import Model, Params
 from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
 
+CAPTIONS = {
+    "samples": "Samples: a code from the prior, then pixels from the likelihood",
+    "reconstructions": "Test images beside the likelihood's mean at a code of the recognition model",
+    "mean_and_samples": "Each row one code from the prior: the likelihood's mean, then samples of the likelihood",
+}
 SAMPLES = 64
 PAIRS = 32
 ROWS, COLUMNS = 8, 7
@@ -37,20 +42,14 @@ def draw_pictures(
     means = np.asarray(reconstruct_images(model, params, key, inputs))
     likely = draw_likely(model, params, latents=ROWS, samples=COLUMNS, seed=seed)
     drawn = {
-        "samples": (grid(samples, 8, levels=levels), "Samples: a code from the prior, then pixels from the likelihood"),
-        "reconstructions": (
-            pair_grid(np.asarray(inputs.image), means, 4, levels=levels),
-            "Test images beside the likelihood's mean at a code of the recognition model",
-        ),
-        "mean_and_samples": (
-            mean_and_samples(likely.mean, likely.samples, levels=levels),
-            "Each row one code from the prior: the likelihood's mean, then samples of the likelihood",
-        ),
+        "samples": grid(samples, 8, levels=levels),
+        "reconstructions": pair_grid(np.asarray(inputs.image), means, 4, levels=levels),
+        "mean_and_samples": mean_and_samples(likely.mean, likely.samples, levels=levels),
     }
     directory.mkdir(parents=True, exist_ok=True)
-    for name, (picture, _) in drawn.items():
+    for name, picture in drawn.items():
         save_png(directory / f"{name}.png", picture)
-    return [Picture(caption, directory / f"{name}.png") for name, (_, caption) in drawn.items()]
+    return [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
 
 
 @partial(jax.jit, static_argnums=(0, 3))

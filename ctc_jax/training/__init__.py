@@ -1,7 +1,7 @@
 from ctc_jax.training.checkpoint import Checkpoints
-from ctc_jax.training.experiment import Experiment, build, build_model, image_space
+from ctc_jax.training.experiment import Experiment, build, build_model, build_step, image_space
 from ctc_jax.training.loop import Outcome, train
-from ctc_jax.training.workdir import claim, read_config
+from ctc_jax.training.workdir import claim, read_config, read_json, write_json
 
 __all__ = [
     "Checkpoints",
@@ -9,8 +9,11 @@ __all__ = [
     "Outcome",
     "build",
     "build_model",
+    "build_step",
     "claim",
     "image_space",
     "read_config",
+    "read_json",
     "train",
+    "write_json",
 ]

@@ -63,8 +63,9 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     mesh = data_mesh() if mesh is None else mesh
     train = config.train
     check_batch_size(train.batch_size, mesh.size)
-    transformation = optimizer.build(train)  # before the data, which may take minutes to fetch
-    objective = objectives.build(config.objective)
+    # All that can be checked without the data, which may take minutes to fetch.
+    optimizer.build(train)
+    objectives.build(config.objective)
     choose(models.REGISTRY, config.model.name, "model.name")
     choose(likelihoods.REGISTRY, config.likelihood.name, "likelihood.name")
     for key in ("log_every", "evaluate_every", "checkpoint_every"):
@@ -73,7 +74,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
         at_least("train", train, key, 0)
     dataset = data.build(config.data)
     model = build_model(config, image_space(dataset))
-    step = TrainStep(model, objective, transformation, config.seed, train.ema_decay, train.accumulate)
+    step = build_step(config, model)
     stream = BatchStream(
         dataset.train,
         batch_size=train.batch_size,
@@ -98,6 +99,22 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     model = models.build(config.model, config.posterior, likelihood, space, dtype)
     gradients.build(config.estimator, mask_kinds=model.mask_kinds)
     return model
+
+
+def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:
+    """The training step of a config.
+
+    Raises:
+      ConfigError: a value that does not fit, by its key.
+    """
+    return TrainStep(
+        model,
+        objectives.build(config.objective),
+        optimizer.build(config.train),
+        config.seed,
+        config.train.ema_decay,
+        config.train.accumulate,
+    )
 
 
 def image_space(dataset: Dataset) -> ImageSpace:

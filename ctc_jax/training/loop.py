@@ -124,7 +124,9 @@ class _Training:
             if stop and step < self._config.steps:
                 return Outcome.INTERRUPTED
             if self._config.picture_every and step % self._config.picture_every == 0 and step < self._config.steps:
-                self._draw(state, step, writer)
+                self._draw(state, step)
+            if bound is not None:
+                logged = (step, progress.elapsed_s)  # validation is no part of the training throughput
         return Outcome.FINISHED
 
     def _due(self, step: int, every: int) -> bool:
@@ -177,7 +179,7 @@ class _Training:
         )
         return numbers["bound_bpd"]
 
-    def _draw(self, state: TrainState, step: int, writer: MetricWriter) -> None:
+    def _draw(self, state: TrainState, step: int) -> None:
         draw_pictures(
             self._experiment.model,
             state.evaluated,

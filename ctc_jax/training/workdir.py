@@ -18,16 +18,9 @@ from typing import Any
 import jax
 
 from ctc_jax.errors import UserError
+from ctc_jax.reporting.page import flatten
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "numpy", "ml_collections")
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
-    flat = {}
-    for key, value in config.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
@@ -36,23 +29,34 @@ def read_config(workdir: Path) -> dict[str, Any]:
     Raises:
       UserError: there is no run, or its config.json cannot be read.
     """
-    path = Path(workdir) / "config.json"
+    if not (Path(workdir) / "config.json").exists():
+        raise UserError(f"no run in {workdir}: it has no config.json")
+    return read_json(Path(workdir) / "config.json")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a file of a run.
+
+    Raises:
+      UserError: it cannot be read.
+    """
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"no run in {workdir}: it has no config.json") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
 
 
 @contextmanager
-def claim(workdir: Path, config: Mapping[str, Any], command: list[str]) -> Iterator[Path]:
+def claim(
+    workdir: Path, config: Mapping[str, Any], command: list[str], *, free: tuple[str, ...] = ()
+) -> Iterator[Path]:
     """Makes or reopens the directory for one run, and holds it against any other until the block ends.
 
     Args:
       workdir: the directory; made when absent.
       config: nested config of the run.
       command: the command line, noted in provenance.json.
+      free: sections in which the config may differ from that of the run found there.
 
     Raises:
       UserError: it cannot be written, holds something else, holds a run of another config, or is in use.
@@ -81,10 +85,10 @@ def claim(workdir: Path, config: Mapping[str, Any], command: list[str]) -> Itera
         lock.write(f"process {os.getpid()} on {platform.node()}")
         lock.flush()
         if (workdir / "config.json").exists():
-            _check_same(workdir, config)
+            _check_same(workdir, config, free)
         else:
             write_json(workdir / "config.json", config)
-        write_json(workdir / "provenance.json", provenance(command))
+        _note_start(workdir, command)
         yield workdir
 
 
@@ -121,9 +125,20 @@ def provenance(command: list[str]) -> dict[str, Any]:
     }
 
 
-def _check_same(workdir: Path, config: Mapping[str, Any]) -> None:
+def _note_start(workdir: Path, command: list[str]) -> None:
+    path = workdir / "provenance.json"
+    try:
+        first = json.loads(path.read_text())
+    except (OSError, ValueError):
+        write_json(path, provenance(command))
+    else:
+        write_json(path, {**first, "resumed": [*first.get("resumed", []), provenance(command)]})
+
+
+def _check_same(workdir: Path, config: Mapping[str, Any], free: tuple[str, ...]) -> None:
     old, new = flatten(read_config(workdir)), flatten(json.loads(json.dumps(config)))
-    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    keys = (key for key in old.keys() | new.keys() if key.split(".")[0] not in free)
+    differing = sorted(key for key in keys if old.get(key) != new.get(key))
     if differing:
         listed = ", ".join(f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)" for key in differing)
         raise UserError(f"workdir {workdir} holds a run of another config: {listed}; choose another --workdir")

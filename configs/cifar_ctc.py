@@ -1,0 +1,14 @@
+"""CIFAR-10, categorical-times-continuous: ten logistics share one mask over the channels of a pixel.
+
+python launch.py --config=configs/cifar_ctc.py        # one accelerator
+python launch.py --config=configs/cifar_ctc.py:cpu    # two CPU cores, about ten minutes
+"""
+
+from configs import cifar
+
+
+def get_config(preset: str = ""):
+    """CTC pixels."""
+    return cifar.experiment(
+        {"likelihood.name": "ctc", "likelihood.components": 10, "likelihood.autoregressive": True}, preset
+    )

@@ -1,0 +1,15 @@
+"""One-layer VAE on binarized MNIST: 2x200 tanh units, 50 latents (Burda et al. 2016).
+
+python launch.py --config=configs/mnist_bernoulli.py           # resampled at each step
+python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binarization; see README.md for its file
+"""
+
+from configs import mnist
+
+DYNAMIC = {"data.name": "mnist", "data.binarization": "dynamic", "likelihood.name": "bernoulli", "model.features": 1}
+PRESETS = {"static": {"data.name": "static_mnist", "data.binarization": "none"}}
+
+
+def get_config(preset: str = ""):
+    """Bernoulli pixels."""
+    return mnist.experiment(DYNAMIC, preset, PRESETS)

@@ -1,0 +1,143 @@
+"""A trained run in a notebook: `ctc_jax.load(workdir)`. Tests: tests/test_run.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jaxtyping import Array, Float, Integer, Key
+
+from ctc_jax import data, evaluation, training
+from ctc_jax.data import Batch, Dataset, Split
+from ctc_jax.errors import UserError
+from ctc_jax.models import ImageSpace, Model, Params
+from ctc_jax.reporting import read_history
+from ctc_jax.training.checkpoint import Checkpoints
+from ctc_jax.training.mesh import data_mesh, replicated
+from ctc_jax.training.workdir import read_json
+
+Images = Integer[Any, "batch height width channels"]
+Labels = Integer[Any, " batch"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run.
+
+    Images are integer levels [batch, height, width, channels], as the run's data has them. Where the model is
+    conditional on a class, give the labels [batch]; elsewhere they are not looked at.
+
+    Attributes:
+      workdir: its directory.
+      config: its whole config.
+      step: steps of training behind `params`.
+      params: the parameters, averaged ones where the config asks for them.
+      model: answers `recognize`, `log_joint` and `generate` with `params`.
+      space: shape, bits and classes of its images.
+      history: the lines of metrics.jsonl.
+    """
+
+    workdir: Path
+    config: ml_collections.ConfigDict
+    step: int
+    params: Params
+    model: Model
+    space: ImageSpace
+    history: list[dict[str, Any]]
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The run's data, loaded when first asked for."""
+        return data.build(self.config.data)
+
+    def sample(self, key: Key[Array, ""], n: int) -> Integer[np.ndarray, "n height width channels"]:
+        """`n` images of the model, integer levels."""
+        return np.asarray(evaluation.sample_images(self.model, self.params, key, n))
+
+    def reconstruct(
+        self, images: Images, labels: Labels | None = None, *, key: Key[Array, ""] | None = None
+    ) -> Float[np.ndarray, "batch height width channels"]:
+        """The likelihood's mean, in levels, at one latent of the recognition model for each image."""
+        key = jax.random.key(self.config.seed) if key is None else key
+        return np.asarray(evaluation.reconstruct_images(self.model, self.params, key, self._batch(images, labels)))
+
+    def encode(self, images: Images, labels: Labels | None = None) -> dict[str, Float[np.ndarray, "batch units"]]:
+        """The mean of the recognition model, E_q[z|x], of each layer."""
+        means = jax.jit(self.model.posterior_means)(self.params, self._batch(images, labels))
+        return jax.tree.map(np.asarray, means)
+
+    def decode(self, latents: Mapping[str, Any]):
+        """The distribution on pixels given latents, with `log_prob`, `sample`, `mean` and `mode`."""
+        return jax.jit(self.model.decode)(self.params, {name: jnp.asarray(value) for name, value in latents.items()})
+
+    def log_likelihood(
+        self, images: Images, labels: Labels | None = None, *, importance_samples: int | None = None
+    ) -> Float[np.ndarray, " batch"]:
+        """The importance-weighted bound of each image, nats; `evaluate.importance_samples` unless told."""
+        batch = self._batch(images, labels)
+        split = Split(np.asarray(batch.image, np.uint8), np.asarray(batch.label, np.int32))
+        return evaluation.evaluate_importance(
+            self.model,
+            self.params,
+            split,
+            samples=self.config.evaluate.importance_samples if importance_samples is None else importance_samples,
+            batch_size=min(self.config.evaluate.batch_size, len(split)),
+            seed=self.config.seed,
+        )
+
+    def evaluate(self, config: Any = None) -> dict[str, float]:
+        """Every number of the test set; `config` replaces the run's own section `evaluate`."""
+        return evaluation.evaluate(
+            self.model,
+            self.params,
+            self.dataset.test,
+            self.config.evaluate if config is None else config,
+            levels=2**self.space.bits - 1,
+            seed=self.config.seed,
+            sharding=replicated(data_mesh()),
+        )
+
+    def _batch(self, images: Images, labels: Labels | None) -> Batch:
+        images = np.asarray(images)
+        shape, levels = self.space.shape, 2**self.space.bits - 1
+        if images.ndim != 4 or images.shape[1:] != shape or not np.issubdtype(images.dtype, np.integer):
+            raise UserError(
+                f"images are {images.dtype} of shape {images.shape}; this run takes integers of shape "
+                f"{('batch', *shape)}".replace("'", "")
+            )
+        if images.size and (images.min() < 0 or images.max() > levels):
+            raise UserError(f"images hold levels {images.min()} to {images.max()}; this run takes 0 to {levels}")
+        labels = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels, np.int32)
+        return Batch(jnp.asarray(images.astype(np.uint8)), jnp.asarray(labels))
+
+
+def load(workdir: str | Path, step: str | int = "best") -> Run:
+    """A trained run, from any machine and any number of devices.
+
+    Args:
+      workdir: the directory of a run.
+      step: "best" (lowest validation bound), "latest" or the number of a saved step.
+
+    Raises:
+      UserError: there is no run, no such checkpoint, or none that can be read.
+    """
+    workdir = Path(workdir).absolute()
+    config = ml_collections.ConfigDict(training.read_config(workdir))
+    shape, bits, classes = (read_json(workdir / "images.json")[name] for name in ("shape", "bits", "classes"))
+    space = ImageSpace(tuple(shape), bits, classes)
+    model = training.build_model(config, space)
+    initial = training.build_step(config, model).init
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    try:
+        restored = checkpoints.restore(jax.eval_shape(initial), replicated(data_mesh()), step)
+    finally:
+        checkpoints.close()
+    if restored is None:
+        raise UserError(f"no checkpoint in {workdir} yet")
+    state = restored.state
+    return Run(workdir, config, int(state.step), state.evaluated, model, space, read_history(workdir))
