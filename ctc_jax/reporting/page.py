@@ -36,6 +36,10 @@ th, td { text-align: left; vertical-align: top; padding: .22rem .8rem .22rem 0; 
   overflow-wrap: anywhere }
 th { font-weight: 400; color: var(--soft); width: 45% }
 td { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; font-size: .85rem }
+a { color: inherit }
+.wide { overflow-x: auto }
+.wide table { width: auto }
+.wide th, .wide td { width: auto; white-space: nowrap; overflow-wrap: normal }
 pre { background: var(--card); border-radius: .5rem; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere;
   font-size: .85rem }
 .none { color: var(--soft) }

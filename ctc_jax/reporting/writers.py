@@ -52,7 +52,7 @@ class MetricWriter:
     def write(self, step: int, split: str, numbers: Mapping[str, SupportsFloat]) -> None:
         """Appends one line; in TensorBoard and Weights & Biases the tags are `split/name`."""
         values = {name: _plain(value) for name, value in numbers.items()}
-        written = {name: _encode(value) for name, value in values.items()}
+        written = {name: encode_number(value) for name, value in values.items()}
         self._file.write(json.dumps({"step": step, "split": split, **written}, allow_nan=False) + "\n")
         self._file.flush()
         if self._tensorboard is not None:
@@ -111,7 +111,8 @@ def _plain(value: SupportsFloat) -> int | float:
     return int(value) if is_whole else float(value)
 
 
-def _encode(value: int | float) -> int | float | str:
+def encode_number(value: int | float) -> int | float | str:
+    """The number as JSON can hold it: itself, "NaN", "Infinity" or "-Infinity"."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,126 @@
+"""A sweep file's runs: lists of overrides, checked against the base config and named. Tests: test_expand.py.
+
+A sweep file is a Python file with `get_overrides()`, which yields one flat mapping of dotted config keys to values a
+run, for example `{"likelihood.name": "ctc", "seed": 1}`, and, where Slurm or GPUs ask for it, `RESOURCES`: submitit's
+parameters, for example `{"timeout_min": 600, "gpus_per_node": 1, "slurm_partition": "gpu"}`.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import re
+import runpy
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctc_jax.errors import ConfigError, UserError, nearest
+from ctc_jax.reporting.page import flatten
+
+Overrides = dict[str, Any]
+LONGEST_NAME = 120  # file systems take 255 bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a sweep: its name, which is its folder's, and what it changes in the base config."""
+
+    name: str
+    overrides: Overrides
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """The runs of a sweep file, and what a scheduler is to give each of them."""
+
+    runs: tuple[Run, ...]
+    resources: Mapping[str, Any]
+
+
+def product(axes: Mapping[str, Iterable[Any]]) -> list[Overrides]:
+    """Every combination of the axes' values; the last axis changes fastest."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def zipped(axes: Mapping[str, Sequence[Any]]) -> list[Overrides]:
+    """The first values of all axes, then the second ones, and so on.
+
+    Raises:
+      ValueError: the axes differ in length.
+    """
+    return [dict(zip(axes, values, strict=True)) for values in zip(*axes.values(), strict=True)]
+
+
+def crossed(*lists: Iterable[Overrides]) -> list[Overrides]:
+    """Every combination of one entry of each list; where two set one key, the later list wins."""
+    return [{key: value for part in parts for key, value in part.items()} for parts in itertools.product(*lists)]
+
+
+def load_sweep(path: str, base_config: Any) -> Sweep:
+    """Reads a sweep file and checks every run before anything starts.
+
+    Args:
+      path: the Python file.
+      base_config: the `ConfigDict` that the runs change.
+
+    Raises:
+      UserError: the file cannot be read, fails, or yields no run or the same run twice.
+      ConfigError: an override names no key of the config, or has a value of another type.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"sweep file {path} does not exist")
+    try:
+        names = runpy.run_path(path)
+        listed = list(names["get_overrides"]())
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, KeyError) and error.args == ("get_overrides",):
+            raise UserError(f"sweep file {path} has no function get_overrides()") from None
+        raise UserError(f"sweep file {path} fails: {type(error).__name__}: {error}") from error
+    if not listed:
+        raise UserError(f"sweep file {path} yields no run")
+    for overrides in listed:
+        if not isinstance(overrides, Mapping):
+            raise UserError(
+                f"sweep file {path} yields {overrides!r}; allowed: mappings of dotted config keys to values"
+            )
+    base = flatten(base_config.to_dict())
+    runs = [_checked({str(key): _plain(value) for key, value in overrides.items()}, base) for overrides in listed]
+    named = [Run(run_name(overrides), overrides) for overrides in runs]
+    for first, second in itertools.pairwise(sorted(run.name for run in named)):
+        if first == second:
+            raise UserError(f"sweep file {path} yields the run {first} twice")
+    return Sweep(tuple(named), names.get("RESOURCES", {}))
+
+
+def run_name(overrides: Overrides) -> str:
+    """A folder name such as `likelihood.name=ctc,seed=1` that depends on these overrides alone.
+
+    Letters that a file system or a shell may not like become `-`; then, and when the name would be long, a digest of
+    the overrides keeps it unique.
+    """
+    text = ",".join(f"{key}={value}" for key, value in overrides.items()) or "base"
+    values = "".join(map(str, overrides.values()))
+    safe = re.sub(r"[^A-Za-z0-9._,=+-]", "-", text)
+    if safe == text and len(text) <= LONGEST_NAME and not set(values) & {",", "="}:
+        return text
+    digest = hashlib.sha256(json.dumps(list(overrides.items()), default=str).encode()).hexdigest()[:8]
+    return f"{safe[: LONGEST_NAME - 9]}-{digest}"
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as a Python one."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def _checked(overrides: Overrides, base: Mapping[str, Any]) -> Overrides:
+    for key, value in overrides.items():
+        if key not in base:
+            raise ConfigError(key, value, f"only keys that the config has{nearest(key, base)}")
+        expected = type(base[key])
+        as_float = expected is float and type(value) is int
+        if base[key] is not None and type(value) is not expected and not as_float:
+            raise ConfigError(key, value, f"a value of type {expected.__name__}")
+    return overrides

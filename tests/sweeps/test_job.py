@@ -1,0 +1,98 @@
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from ctc_jax.sweeps.job import Job
+
+
+@pytest.fixture(autouse=True)
+def signals_restored():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def python(code):
+    return [sys.executable, "-S", "-c", code]
+
+
+def when_log_has(log, words, action):
+    """Does the action, in a thread, once the log has these words."""
+
+    def wait():
+        while not log.exists() or words not in log.read_text():
+            time.sleep(0.01)
+        action()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_exit_code_comes_back_and_output_is_appended(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    assert Job(python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"), log, local=True)() == 7
+    assert log.read_text().split() == ["before", "out", "err"]
+
+
+@pytest.mark.parametrize("devices", [None, "1,2"])
+def test_command_sees_the_gpus_that_the_sweep_sees(tmp_path, monkeypatch, devices):
+    if devices is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    job = Job(python("import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'))"), tmp_path / "log", local=True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # as submitit's local executor does
+    assert job() == 0
+    assert (tmp_path / "log").read_text().strip() == str(devices)
+
+
+def test_first_sigterm_lets_the_command_save(tmp_path):
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(5)))\n"
+        "print('ready'); time.sleep(60)"
+    )
+    thread = when_log_has(tmp_path / "log", "ready", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert Job(python(code), tmp_path / "log", local=True)() == 5
+    thread.join()
+    assert (tmp_path / "log").read_text().split() == ["ready", "saved"]
+
+
+def test_second_sigterm_kills_a_command_that_does_not_end(tmp_path):
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('no'))\n"
+        "print('ready')\n"
+        "while True: time.sleep(1)"
+    )
+    log = tmp_path / "log"
+    threads = [
+        when_log_has(log, "ready", lambda: os.kill(os.getpid(), signal.SIGTERM)),
+        when_log_has(log, "no", lambda: os.kill(os.getpid(), signal.SIGTERM)),
+    ]
+    assert Job(python(code), log, local=True)() == -signal.SIGKILL
+    for thread in threads:
+        thread.join()
+
+
+def test_command_answers_interrupts_though_the_sweep_ignores_them(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        Job(python(code), tmp_path / "log", local=True)()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "log").read_text().strip() == "True"
+
+
+def test_job_queued_again_after_a_time_limit_is_the_same(tmp_path):
+    job = pickle.loads(pickle.dumps(Job(["program", "argument"], tmp_path / "log", local=False)))
+    again = job.checkpoint().function
+    assert (again.command, again.log, again.local) == (("program", "argument"), tmp_path / "log", False)
