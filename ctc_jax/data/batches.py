@@ -1,13 +1,13 @@
 """Training batches as a pure function of (seed, step). Tests: tests/data/test_batches.py."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float32, Int, Int32, Integer, Shaped
+from jaxtyping import Array, Float32, Int, Int32, Integer, Key, Shaped
 
 from ctc_jax.data.batch import Batch
 from ctc_jax.data.dataset import Split
@@ -31,7 +31,7 @@ class BatchStream:
       dynamic: draw each pixel anew, 1 with probability level / 255.
 
     Raises:
-      ConfigError: the batch is larger than the split or cannot be divided among the devices.
+      ConfigError: the batch is larger than the split or cannot be divided among the devices; a negative seed.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class BatchStream:
         device_budget_mib: int,
         dynamic: bool = False,
     ):
+        if seed < 0:
+            raise ConfigError("seed", seed, "0 or more")
         devices = sharding.mesh.shape["data"]
         if batch_size not in range(1, len(split) + 1) or batch_size % devices:
             allowed = f"a multiple of the {devices} devices, at most the {len(split)} training images"
@@ -52,12 +54,12 @@ class BatchStream:
         self.dynamic = dynamic
         self.steps_per_epoch = len(split) // batch_size
         self.on_device = split.images.nbytes <= device_budget_mib * 2**20
-        self.binarize = jax.jit(partial(binarize, seed=seed), out_shardings=sharding)
+        self.key = jax.random.fold_in(jax.random.key(seed), BINARIZATION_STREAM)
+        self.take, self.binarize = compiled(sharding)
         if self.on_device:
             replicated = NamedSharding(sharding.mesh, PartitionSpec())
             self.images = place(split.images, replicated)
             self.labels = place(split.labels, replicated)
-            self.gather = jax.jit(take, out_shardings=(sharding, sharding))
         else:
             # Closes over no stream, so that a forgotten stream is collected and its thread ends.
             self.prefetch = Prefetch(partial(gather, split, batch_size, seed, sharding))
@@ -66,10 +68,10 @@ class BatchStream:
         """Batches of steps `step` to `step + count - 1`, with leading axes [count, batch_size]."""
         if self.on_device:
             rows = indices(len(self.split), self.batch_size, self.seed, step, count)
-            batch = Batch(*self.gather(self.images, self.labels, place(rows, self.sharding)))
+            batch = Batch(*self.take(self.images, self.labels, place(rows, self.sharding)))
         else:
             batch = self.prefetch(step, count)
-        return batch._replace(image=self.binarize(batch.image, np.int32(step))) if self.dynamic else batch
+        return batch._replace(image=self.binarize(self.key, batch.image, np.int32(step))) if self.dynamic else batch
 
     def close(self) -> None:
         """End the background thread, if there is one."""
@@ -117,17 +119,22 @@ def gather(split: Split, batch_size: int, seed: int, sharding: NamedSharding, st
 
 
 def binarize(
-    images: Integer[Array, "count batch height width channels"], first_step: Int32[Array, ""], *, seed: int
+    key: Key[Array, ""], images: Integer[Array, "count batch height width channels"], first_step: Int32[Array, ""]
 ) -> Integer[Array, "count batch height width channels"]:
-    """Each pixel 1 with probability level / 255, from a key of (seed, step, place in the batch) for each image."""
-    stream = jax.random.fold_in(jax.random.key(seed), BINARIZATION_STREAM)
+    """Each pixel 1 with probability level / 255, from a key of (`key`, step, place in the batch) for each image."""
 
     def draw(image: Array, step: Array, position: Array) -> Array:
-        key = jax.random.fold_in(jax.random.fold_in(stream, step), position)
-        return (jax.random.uniform(key, image.shape) * 255 < image).astype(images.dtype)
+        own = jax.random.fold_in(jax.random.fold_in(key, step), position)
+        return (jax.random.uniform(own, image.shape) * 255 < image).astype(images.dtype)
 
     steps, positions = first_step + jnp.arange(images.shape[0]), jnp.arange(images.shape[1])
     return jax.vmap(jax.vmap(draw, (0, None, 0)), (0, 0, None))(images, steps, positions)
+
+
+@lru_cache
+def compiled(sharding: NamedSharding) -> tuple[Callable, Callable]:
+    """`take` and `binarize`, compiled once for all streams on these devices."""
+    return jax.jit(take, out_shardings=(sharding, sharding)), jax.jit(binarize, out_shardings=sharding)
 
 
 def evaluation_batches(split: Split, batch_size: int) -> Iterator[tuple[Batch, Float32[np.ndarray, " batch"], int]]:

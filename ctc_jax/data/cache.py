@@ -1,11 +1,12 @@
 """Prepared arrays on disk, whole or not there at all, memory-mapped when read. Tests: tests/data/test_cache.py."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,12 @@ def is_whole(folder: Path) -> bool:
     except Damaged:
         return False
     return True
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Sixteen digits that change when a file is added, removed, renamed or written to."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        status = path.stat()
+        digest.update(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:16]

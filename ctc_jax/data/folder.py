@@ -1,12 +1,12 @@
 """A folder of pictures; subfolders are classes. Tests: tests/data/test_folder.py."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
+from ctc_jax.data.cache import fingerprint
 from ctc_jax.data.pictures import fit, is_color
 from ctc_jax.data.source import Arrays, Source
 from ctc_jax.errors import ConfigError
@@ -41,12 +41,8 @@ def load(source: Source) -> Arrays:
 
 def cache_name(source: Source) -> str:
     """Changes when a file is added, removed or written to, and with the image size."""
-    root = Path(source.path).expanduser()
-    digest = hashlib.sha256(str(root.resolve()).encode())
-    for path in find(source):
-        status = path.stat()
-        digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return f"folder-{root.resolve().name}-{source.image_size}-{digest.hexdigest()[:16]}"
+    name = Path(source.path).expanduser().resolve().name
+    return f"folder-{name}-{source.image_size}-{fingerprint(find(source))}"
 
 
 def find(source: Source) -> list[Path]:

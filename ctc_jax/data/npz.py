@@ -20,7 +20,8 @@ def load(source: Source) -> Arrays:
     """
     path = Path(source.path).expanduser()
     try:
-        with np.load(path) as archive:
+        # Opened here: numpy leaves a broken file open.
+        with open(path, "rb") as file, np.load(file) as archive:
             found = {key: archive[key] for key in KEYS if key in archive.files}
             names = archive.files
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:

@@ -24,9 +24,12 @@ def npm_package(name: str, version: str) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as folder:
         call(["npm", "pack", f"{name}@{version}", "--silent", "--fetch-retries=1"], Path(folder))
-        (archive,) = Path(folder).glob("*.tgz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+        archive = only(Path(folder), "*.tgz", "npm")
+        try:
+            with tarfile.open(archive) as packed:
+                packed.extractall(folder, filter="data")
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise Unavailable(f"{archive.name} cannot be unpacked: {error}") from None
         yield Path(folder) / "package"
 
 
@@ -39,9 +42,21 @@ def debian_package(name: str) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as folder:
         call(["apt-get", "download", name], Path(folder))
-        (archive,) = Path(folder).glob("*.deb")
+        archive = only(Path(folder), "*.deb", "apt-get")
         call(["dpkg-deb", "-x", str(archive), "root"], Path(folder))
         yield Path(folder) / "root"
+
+
+def only(folder: Path, pattern: str, manager: str) -> Path:
+    """The file that a package manager left.
+
+    Raises:
+      Unavailable: there is none.
+    """
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise Unavailable(f"{manager} gave no archive")
+    return found[0]
 
 
 def call(command: list[str], folder: Path) -> None:

@@ -5,15 +5,18 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import logging
+from jaxtyping import Int32, UInt8
 from PIL import Image
 
+from ctc_jax.data.cache import fingerprint
 from ctc_jax.data.pictures import fit
 from ctc_jax.data.source import Arrays, Source, Unavailable
-from ctc_jax.errors import ConfigError
+from ctc_jax.errors import ConfigError, UserError
 
 HOW = "pip install tensorflow; tfds build NAME --file_format=array_record"
 PREPARE = (
@@ -35,22 +38,17 @@ def load(source: Source) -> Arrays:
 
 
 def cache_name(source: Source) -> str:
-    """Tells apart datasets, versions and image sizes."""
-    folder = find(source)
-    tail = "-".join(folder.relative_to(source.tfds_directory).parts)
-    return f"tfds-{tail}-{source.image_size}" if source.image_size else f"tfds-{tail}"
-
-
-def find(source: Source) -> Path:
-    """The folder of the dataset that `source.path` names.
+    """Changes with the dataset, its version, its files and the image size.
 
     Raises:
       ConfigError: it is not prepared; the message says how to prepare it.
     """
     try:
-        return find_version(source.tfds_directory, source.path)
+        folder = find_version(source.tfds_directory, source.path)
     except Unavailable as error:
         raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error})") from None
+    name = "-".join(folder.relative_to(source.tfds_directory).parts)
+    return f"tfds-{name}-{source.image_size}-{fingerprint(folder.iterdir())}"
 
 
 def find_version(directory: Path, name: str) -> Path:
@@ -80,54 +78,68 @@ def read(source: Source, name: str, validation: int | None = None, order: str = 
       order: the feature to sort by, which undoes the shuffling of the preparation; "" keeps the prepared order.
 
     Raises:
-      Unavailable: the dataset is not prepared, or holds no 8-bit images.
+      Unavailable: the dataset is not prepared, holds no 8-bit images or cannot be read.
       ConfigError: its images differ in size and `data.image_size` is 0.
     """
     folder = find_version(source.tfds_directory, name)
-    # Imported late: it takes a second, and a run on other data does not need it.
-    import tensorflow_datasets as tfds
+    try:
+        # Imported late: it takes a second, and a run on other data does not need it.
+        import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(folder)
-    pictures = [key for key, feature in builder.info.features.items() if isinstance(feature, tfds.features.Image)]
-    if not pictures or "train" not in builder.info.splits:
-        raise Unavailable(f"{folder} has no images or no split named train")
-    if builder.info.features[pictures[0]].np_dtype != np.uint8:
-        raise Unavailable(f"{folder} holds images of {builder.info.features[pictures[0]].np_dtype}, not uint8")
-    labels = [key for key, feature in builder.info.features.items() if isinstance(feature, tfds.features.ClassLabel)]
-    classes = builder.info.features[labels[0]].num_classes if labels else 1
-    # Bytes are decoded here: the library would warn that OpenCV is missing, and would decode what is not needed.
-    decoders = {key: tfds.decode.SkipDecoding() for key in pictures}
-
-    def split(part: str) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            examples = builder.as_data_source(part, decoders=decoders)
-        except NotImplementedError:
-            raise Unavailable(f"{folder} is not in the array_record format; to prepare it: {HOW}") from None
-        first = decode(examples[0][pictures[0]], source)
-        images = source.allocate((len(examples), *first.shape))
-        numbers = np.zeros(len(examples), np.int32)
-        places = []
-        for index in range(len(examples)):
-            example = examples[index]
-            image = decode(example[pictures[0]], source)
-            if image.shape != first.shape:
-                allowed = f"a side to scale to, since images of {first.shape} and {image.shape} are in {folder}"
-                raise ConfigError("data.image_size", source.image_size, allowed)
-            images[index] = image
-            numbers[index] = example[labels[0]] if labels else 0
-            places.append(example[order] if order else index)
-        if not order:
-            return images, numbers
-        ranks = sorted(range(len(examples)), key=places.__getitem__)
-        return images[ranks], numbers[ranks]
-
-    train = split("train")
-    empty = (np.zeros((0, *train[0].shape[1:]), np.uint8), np.zeros(0, np.int32))
-    test = split("test") if "test" in builder.info.splits else empty
-    return Arrays(*train, *test, classes, f"TFDS {builder.info.full_name}", validation)
+        builder = tfds.builder_from_directory(folder)
+        features, splits = builder.info.features, builder.info.splits
+        pictures = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+        labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+        if not pictures or features[pictures[0]].np_dtype != np.uint8 or "train" not in splits:
+            raise Unavailable(f"{folder} has no 8-bit images or no split named train")
+        # Bytes are decoded here: the library would warn that OpenCV is missing, and decode what is not needed.
+        decoders = {key: tfds.decode.SkipDecoding() for key in pictures}
+        keys = (pictures[0], labels[0] if labels else "", order)
+        parts = []
+        for part in ("train", "test"):
+            if part in splits:
+                parts += read_split(builder.as_data_source(part, decoders=decoders), keys, source)
+            else:
+                parts += [parts[0][:0], parts[1][:0]]
+    except ImportError as error:
+        raise Unavailable(f"{folder} needs the packages tensorflow-datasets and array_record: {error}") from None
+    except NotImplementedError:
+        raise Unavailable(f"{folder} is not in the array_record format; to prepare it: {HOW}") from None
+    except (UserError, Unavailable):
+        raise
+    except Exception as error:  # What the library's own dependencies raise at a damaged file has no common base.
+        raise Unavailable(f"{folder} cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+    classes = features[labels[0]].num_classes if labels else 1
+    return Arrays(*parts, classes, f"TFDS {builder.info.full_name}", validation)
 
 
-def decode(content: bytes, source: Source) -> np.ndarray:
+def read_split(
+    examples: Sequence[dict], keys: tuple[str, str, str], source: Source
+) -> tuple[UInt8[np.ndarray, "n height width channels"], Int32[np.ndarray, " n"]]:
+    """Images and labels; `keys` are the features of the image, of the label and to sort by, "" where there is none.
+
+    Raises:
+      ConfigError: images differ in size and `data.image_size` is 0.
+    """
+    picture, label, order = keys
+    first = decode(examples[0][picture], source)
+    images, labels, places = source.allocate((len(examples), *first.shape)), np.zeros(len(examples), np.int32), []
+    for index in range(len(examples)):
+        example = examples[index]
+        image = decode(example[picture], source)
+        if image.shape != first.shape:
+            allowed = f"a side to scale to, since the dataset has images of {first.shape} and {image.shape}"
+            raise ConfigError("data.image_size", source.image_size, allowed)
+        images[index] = image
+        labels[index] = example[label] if label else 0
+        places.append(example[order] if order else index)
+    if not order:
+        return images, labels
+    ranks = sorted(range(len(examples)), key=places.__getitem__)
+    return images[ranks], labels[ranks]
+
+
+def decode(content: bytes, source: Source) -> UInt8[np.ndarray, "height width channels"]:
     """The image in a PNG or JPEG, cropped and scaled when `source.image_size` asks for it."""
     with Image.open(io.BytesIO(content)) as image:
         return fit(image, source.image_size)

@@ -48,7 +48,7 @@ class ShapesDensity:
             background = log_mass(0.0, self.noise)[pixels] @ (1 - inside)
         else:
             background = np.where((pixels > 0) @ (1 - inside) > 0, -np.inf, 0.0)
-        joint = np.stack([log_mass(level, self.noise)[pixels] @ inside for level in self.contrasts], axis=-1)
+        joint = np.stack([log_mass(float(level), self.noise)[pixels] @ inside for level in self.contrasts], axis=-1)
         joint = (joint + background[..., None]).reshape(len(images), classes, shifts * len(self.contrasts))
         given_class = logsumexp(joint, axis=-1) - np.log(joint.shape[-1])
         if labels is None:

@@ -4,6 +4,7 @@ Tests: tests/data/test_static_mnist.py.
 """
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,10 @@ def read(path: Path) -> Arrays:
     """
     images = {}
     try:
-        with np.load(path) as archive:
+        # Opened here: numpy leaves a broken file open.
+        with open(path, "rb") as file, np.load(file) as archive:
             packed = {split: archive[split] for split in SPLITS}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, LookupError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise Unavailable(f"it cannot be read: {error}") from None
     for split, rows in packed.items():
         if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != 98:
