@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jax
 import ml_collections
+from absl import logging
 
 from ctc_jax import evaluation, training
 from ctc_jax.errors import choose
@@ -39,6 +40,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
       UserError: something the user can mend.
     """
     act = choose(MODES, mode, "mode")
+    logging.set_verbosity(logging.WARNING)  # JAX reports each accelerator that is not there
     use_compilation_cache()
     if mode != "train":
         training.read_config(Path(workdir))  # refuses a directory without a run before anything is made there

@@ -54,7 +54,8 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policy, best_fn=_minus_bound, best_mode="max", enable_async_checkpointing=True
             ),
-            item_names=("state", "notes"),
+            # Without handlers, metadata of a checkpoint is only known to the process that wrote it.
+            item_handlers={"state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()},
         )
 
     @property
@@ -129,7 +130,7 @@ class Checkpoints:
 
     def _read(self, step: int, abstract: TrainState, sharding: Sharding) -> Restored:
         # Targets from our own state, not from the file: orbax would cast a differing type and say nothing.
-        saved = self._manager.item_metadata(step)["state"]
+        saved = self._manager.metadata(step).item_metadata["state"]
         _check(step, abstract, saved)
         target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract)
         read = self._manager.restore(
