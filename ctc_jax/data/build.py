@@ -11,6 +11,8 @@ The splits are fixed:
 | tfds, npz | the rest | the last tenth of the training part, at most 5000 | their own, else the last tenth |
 | folder | the rest | as above | the last tenth in an order shuffled by a fixed seed |
 
+CIFAR-10 has one order whatever its source. TFDS shuffles MNIST and Fashion-MNIST when it prepares them, so their
+training and validation parts then differ from those of the published files; `Dataset.origin` says which it was.
 `config.validation` replaces the number of validation images.
 """
 

