@@ -5,12 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from ctc_jax.reporting.units import split_unit
 
@@ -53,6 +49,11 @@ def robust_limits(curves: Sequence[Float[np.ndarray, "..."]], *, from_zero: bool
 
 def draw_curves(history: History) -> bytes:
     """A PNG with a panel each for the bound, the KL by layer and the throughput; a panel without points says so."""
+    # Half a second to import, which the start of every run would otherwise pay.
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     splits = list(dict.fromkeys(entry["split"] for entry in history))
     names = {name for entry in history for name in entry}
     bound = next((name for name in BOUNDS if name in names), BOUNDS[0])
@@ -85,7 +86,8 @@ def draw_curves(history: History) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_panel(axes: Axes, title: str, unit: str, lines: Sequence[tuple[str, Any, Series]]) -> None:
+def _draw_panel(axes: Any, title: str, unit: str, lines: Sequence[tuple[str, Any, Series]]) -> None:
+    """Draws labeled, colored lines on matplotlib axes."""
     lines = [line for line in lines if len(line[2][0])]
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axes.set_ylabel(unit)

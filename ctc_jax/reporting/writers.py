@@ -96,7 +96,8 @@ def read_history(workdir: Path) -> list[dict]:
 def truncate_history(workdir: Path, step: int) -> None:
     """Drops the lines of later steps, and a last line cut short; all or nothing.
 
-    A run resumed at `step` does the later steps again, whatever their split, and so writes their lines again.
+    A run resumed at `step` does the later steps again and so writes their lines again, whatever their split. To be
+    called before a `MetricWriter` opens the file.
 
     Raises:
       UserError: a line other than the last is not JSON.

@@ -11,7 +11,6 @@ from typing import Any
 
 import submitit
 
-import ctc_jax
 from ctc_jax.errors import UserError
 from ctc_jax.reporting.progress import format_duration
 from ctc_jax.sweeps.expand import Run, load_sweep
@@ -127,7 +126,7 @@ def _submitter(executor: str, folder: Path, resources: Mapping[str, Any]) -> sub
 def _job_environment() -> Iterator[None]:
     """What a job inherits: this package can be imported, and a terminal's Ctrl-C is left to the sweep."""
     before = os.environ.get("PYTHONPATH")
-    here = str(Path(ctc_jax.__file__).parents[1])
+    here = str(Path(__file__).resolve().parents[2])
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["PYTHONPATH"] = os.pathsep.join([here, before] if before else [here])
     try:

@@ -158,7 +158,7 @@ def _spread(value: tuple[float, float | None] | None, name: str) -> str:
     if value is None:
         return ""
     mean, deviation = value
-    return _number(mean, name) + ("" if deviation is None else f" ± {deviation:.2g}")
+    return _number(mean, name) + ("" if deviation is None else f" ± {float(f'{deviation:.2g}'):g}")
 
 
 def _state(row: Mapping[str, Any]) -> str:
