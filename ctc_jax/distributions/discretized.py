@@ -40,10 +40,8 @@ class Discretized(Distribution):
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """Log mass of each level, nats; first derivatives in reverse mode only."""
         shape = lax.broadcast_shapes(jnp.shape(value), self.batch_shape)
-        level = jnp.broadcast_to(value, shape).astype(jnp.float32)
-        return self.family.log_mass(
-            level, jnp.broadcast_to(self.loc, shape), jnp.broadcast_to(self.log_scale, shape), self.bits
-        )
+        level, loc, log_scale = (jnp.broadcast_to(array, shape)[None] for array in (value, self.loc, self.log_scale))
+        return self.family.log_mass(level.astype(jnp.float32), loc, log_scale, self.bits)
 
     def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
         """Levels of shape `sample_shape + batch_shape`, int32."""

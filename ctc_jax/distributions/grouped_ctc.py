@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import Distribution, constraints
 
+from ctc_jax.distributions.log_mixture import log_mixture
 from ctc_jax.distributions.mask_group import MaskGroup
 from ctc_jax.distributions.registry import VALUE_FAMILIES
 
@@ -76,15 +77,13 @@ class GroupedCTC(Distribution):
             parameter = jnp.broadcast_to(parameter, batch + parameter.shape[-4:])
             return jnp.moveaxis(parameter, (-1, -2), (0, 1)).reshape(parameter.shape[-1], components, -1)
 
-        level = jnp.moveaxis(value.astype(jnp.float32), -1, 0).reshape(value.shape[-1], 1, -1)
-        level = jnp.broadcast_to(level, (level.shape[0], components, level.shape[2]))
+        level = _channels_first(value).reshape(value.shape[-1], 1, -1)
         loc, log_scale = positions_last(self.loc), positions_last(self.log_scale)
-        coefficients = None if self.coefficients is None else positions_last(self.coefficients)
-        log_mass = VALUE_FAMILIES[self.family].log_mass
-        total = jnp.zeros(loc.shape[1:], jnp.float32)
-        for c in range(loc.shape[0]):
-            mean = loc[c] if coefficients is None else loc[c] + self._shift(c, level, coefficients)
-            total = total + log_mass(level[c], mean, log_scale[c], self.bits)
+        level = jnp.broadcast_to(level, loc.shape)
+        if self.coefficients is not None:
+            pairs = positions_last(self.coefficients)
+            loc = jnp.stack([loc[c] + self._shift(c, level, pairs) for c in range(loc.shape[0])])
+        total = VALUE_FAMILIES[self.family].log_mass(level, loc, log_scale, self.bits)
         total = self.mask_group.total(total.reshape(components, *batch, height, width))
         if self.off:
             black = self.mask_group.every(jnp.all(value == 0, axis=-1))
@@ -96,8 +95,7 @@ class GroupedCTC(Distribution):
         batch = lax.broadcast_shapes(value.shape[:-3], self.batch_shape)
         value = jnp.broadcast_to(value, batch + self.event_shape)
         logits = jnp.moveaxis(jnp.broadcast_to(self.logits, batch + self.logits.shape[-3:]), -1, 0)
-        joint = jax.nn.logsumexp(logits + self.component_log_prob(value), axis=0)
-        return jnp.sum(joint - jax.nn.logsumexp(logits, axis=0), axis=(-2, -1))
+        return jnp.sum(log_mixture(logits, self.component_log_prob(value)), axis=(-2, -1))
 
     def sample(
         self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()
@@ -166,3 +164,12 @@ class GroupedCTC(Distribution):
             [loc[..., c] for c in range(channels)], [log_scale[..., c] for c in range(channels)], coefficients, value
         )
         return jnp.where((mask == components)[..., None], 0.0, levels)
+
+
+def _channels_first(value):
+    """`[..., channels]` levels to float32 `[channels, ...]`, by a product with the identity, exact for levels.
+
+    A plain transposition would be drawn into every loop that reads it, where strided bytes prevent vectorization.
+    """
+    identity = jnp.eye(value.shape[-1], dtype=jnp.float32)
+    return lax.dot_general(identity, value.astype(jnp.float32), (((1,), (value.ndim - 1,)), ((), ())))

@@ -1,12 +1,11 @@
 """Binary pixels, independent given the latents. Tests: test_bernoulli.py."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
 from ctc_jax.errors import ConfigError
-from ctc_jax.likelihoods.output_layer import OutputLayer
+from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
 
 class Bernoulli(nn.Module):
@@ -19,7 +18,7 @@ class Bernoulli(nn.Module):
         """The distribution on images of levels 0 and 1."""
         zeros, ones = (0.0,) * self.channels, (1.0,) * self.channels
         logits = OutputLayer(ones, zeros, name="output")(features)
-        return IndependentPixels(PixelBernoulli(jnp.moveaxis(logits, 0, -1)))
+        return IndependentPixels(PixelBernoulli(values_last(logits, (self.channels,), features.shape[:-1])))
 
 
 def build(config, *, channels: int, bits: int) -> Bernoulli:

@@ -1,11 +1,10 @@
 """A probability for every level of every channel, independent given the latents. Tests: test_categorical.py."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import IndependentPixels, PixelCategorical
-from ctc_jax.likelihoods.output_layer import OutputLayer
+from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
 
 class Categorical(nn.Module):
@@ -19,8 +18,8 @@ class Categorical(nn.Module):
         """The distribution on images of levels 0..2^bits-1."""
         outputs = self.channels * 2**self.bits
         logits = OutputLayer((1.0,) * outputs, (0.0,) * outputs, name="output")(features)
-        logits = logits.reshape(self.channels, 2**self.bits, *logits.shape[1:])
-        return IndependentPixels(PixelCategorical(jnp.moveaxis(logits, (0, 1), (-2, -1))))
+        logits = values_last(logits, (2**self.bits, self.channels), features.shape[:-1])
+        return IndependentPixels(PixelCategorical(logits))
 
 
 def build(config, *, channels: int, bits: int) -> Categorical:

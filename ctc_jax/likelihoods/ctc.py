@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ctc_jax.distributions import VALUE_FAMILIES, GroupedCTC, MaskGroup
 from ctc_jax.errors import ConfigError, choose
+from ctc_jax.likelihoods.output_layer import values_last
 from ctc_jax.likelihoods.value_outputs import ValueOutputs, check_scale
 
 
@@ -56,14 +57,14 @@ class CTC(nn.Module):
         )
         others, loc, log_scale = values(features)
         logits, slopes = jnp.split(others, (masks,))
-        rows, columns = self.mask_group.patch(*features.shape[-3:-1])
-        logits = jnp.moveaxis(self.mask_group.total(logits) / (rows * columns), 0, -1)
+        positions = features.shape[:-1]
+        rows, columns = self.mask_group.patch(*positions[-2:])
+        logits = self.mask_group.total(logits.reshape(masks, *positions)) / (rows * columns)
         coefficients = None
         if pairs:
-            slopes = jnp.tanh(slopes).reshape(pairs, self.components, *slopes.shape[1:])
-            coefficients = jnp.moveaxis(slopes, (0, 1), (-1, -2))
+            coefficients = values_last(jnp.tanh(slopes), (pairs, self.components), positions)
         return GroupedCTC(
-            logits,
+            jnp.moveaxis(logits, 0, -1),
             loc,
             log_scale,
             coefficients,

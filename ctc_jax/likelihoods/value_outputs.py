@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.errors import ConfigError, choose
-from ctc_jax.likelihoods.output_layer import OutputLayer
+from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
 SCALES = {
     "pixel": "an output of the network",
@@ -53,7 +53,7 @@ class ValueOutputs(nn.Module):
     def __call__(
         self, features: Float[Array, "*batch height width features"]
     ) -> tuple[
-        Float[Array, "others *batch height width"],
+        Float[Array, "others positions"],
         Float[Array, "*batch height width K channels"],
         Float[Array, "*batch height width K channels"],
     ]:
@@ -66,9 +66,10 @@ class ValueOutputs(nn.Module):
             units, start = units + [1.0] * values, start + [log_start] * values
         outputs = OutputLayer(tuple(units), tuple(start), name="output")(features)
         loc, others, log_scale = jnp.split(outputs, (values, values + self.others))
-        loc = self._values_last(loc + half_range)
+        values, positions = (self.channels, self.components), features.shape[:-1]
+        loc = values_last(loc + half_range, values, positions)
         if self.scale == "pixel":
-            return others, loc, self._values_last(log_scale)
+            return others, loc, values_last(log_scale, values, positions)
         shape = (self.components, self.channels)
         if self.scale == "channel":
             constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
@@ -76,8 +77,3 @@ class ValueOutputs(nn.Module):
             constant = jnp.full(shape, log_start, jnp.float32)
         constant = constant.reshape((1,) * (loc.ndim - 2) + shape)
         return others, loc, jnp.broadcast_to(constant, loc.shape)
-
-    def _values_last(self, outputs):
-        """`[channels * K, ...]` to `[..., K, channels]`; XLA cancels it against its reverse."""
-        outputs = outputs.reshape(self.channels, self.components, *outputs.shape[1:])
-        return jnp.moveaxis(outputs, (0, 1), (-1, -2))
