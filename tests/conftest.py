@@ -9,4 +9,4 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_threefry_partitionable", True)
 
 # Must run before any module of the package is imported.
-install_import_hook("ctc_jax", "beartype.beartype").install()
+install_import_hook("ctc_jax", "beartype.beartype")
