@@ -23,9 +23,18 @@ def main(argv: list[str]) -> int:
     del argv
     file = config_flags.get_config_filename(flags.FLAGS["config"])
     path, _, preset = file.partition(":")
-    workdir = WORKDIR.value or "-".join(part for part in (f"runs/{Path(path).stem}", preset) if part)
+    names = [f"runs/{Path(path).stem}", preset, Path(SWEEP.value or "").stem]
+    workdir = WORKDIR.value or "-".join(name for name in names if name)
     if SWEEP.value:
-        return sweeps.execute(file, SWEEP.value)
+        return sweeps.execute(
+            file,
+            SWEEP.value,
+            executor=EXECUTOR.value,
+            root=Path(workdir),
+            parallel=PARALLEL.value,
+            base_config=CONFIG.value,
+            extra_arguments=[word for word in sys.argv if word.startswith(("--config.", "--mode"))],
+        )
     return command.execute(CONFIG.value, workdir=workdir, mode=MODE.value, command=[sys.executable, *sys.argv])
 
 

@@ -45,7 +45,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     if mode != "train":
         training.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report")
-    with training.claim(Path(workdir), config.to_dict(), command, free=free) as claimed, _signals() as signals:
+    with training.claim(Path(workdir), config.to_dict(), free=free) as claimed, _signals() as signals:
         try:
             return act(config, claimed, signals, command)
         except KeyboardInterrupt:
@@ -90,6 +90,7 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
         print(f"this run is finished: {_summary(run)}; its report is {workdir / 'report.html'}")
         return 0
     experiment = training.build(config)
+    training.note_start(workdir, config.to_dict(), command)
     training.write_json(workdir / "images.json", training.image_space(experiment.dataset)._asdict())
     signals.deferred = True
     outcome = training.train(experiment, workdir, interrupted=lambda: signals.requested)

@@ -51,16 +51,17 @@ def fail(message: str, exit_code: int) -> None:
 
 
 def _explain(argv: list[str], keys: list[str], error: Exception) -> str:
-    for argument in argv[1:]:
-        name, _, value = argument.lstrip("-").partition("=")
+    sections = {known.split(".")[0] for known in keys if "." in known}
+    overrides = [argument.lstrip("-").partition("=") for argument in argv[1:] if argument.startswith("--config.")]
+    for name, _, _ in overrides:
         key = name.removeprefix("config.")
-        if name.startswith("config.") and key not in keys:
-            sections = sorted({known.split(".")[0] for known in keys})
-            if key in sections:
-                return f"config.{key} is a section; set one of its keys, such as config.{_first(keys, key)}"
+        if key in sections:
+            return f"config.{key} is a section; set one of its keys, such as config.{_first(keys, key)}"
+        if key not in keys:
             return f"config.{key} is no config key{_nearest_key(key, keys)}; configs/base.py lists them all"
-        if name.startswith("config.") and key in str(error) and isinstance(error, flags.Error | TypeError | ValueError):
-            return f"config.{key} cannot be {value!r}: {_last_line(error)}"
+    for name, _, value in overrides:
+        if name in str(error):
+            return f"{name} cannot be {value!r}: {_last_line(error)}"
     return _last_line(error)
 
 

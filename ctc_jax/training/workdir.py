@@ -47,21 +47,19 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def claim(
-    workdir: Path, config: Mapping[str, Any], command: list[str], *, free: tuple[str, ...] = ()
-) -> Iterator[Path]:
+def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = ()) -> Iterator[Path]:
     """Makes or reopens the directory for one run, and holds it against any other until the block ends.
 
     Args:
       workdir: the directory; made when absent.
       config: nested config of the run.
-      command: the command line, noted in provenance.json.
       free: sections in which the config may differ from that of the run found there.
 
     Raises:
       UserError: it cannot be written, holds something else, holds a run of another config, or is in use.
     """
     workdir = Path(workdir).absolute()
+    made = not workdir.exists()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         foreign = [name for name in os.listdir(workdir) if name != ".lock"]
@@ -86,10 +84,24 @@ def claim(
         lock.flush()
         if (workdir / "config.json").exists():
             _check_same(workdir, config, free)
-        else:
-            write_json(workdir / "config.json", config)
-        _note_start(workdir, command)
-        yield workdir
+        try:
+            yield workdir
+        finally:
+            if not (workdir / "config.json").exists():  # refused before it became a run: leave nothing behind
+                (workdir / ".lock").unlink()
+                if made:
+                    workdir.rmdir()
+
+
+def note_start(workdir: Path, config: Mapping[str, Any], command: list[str]) -> None:
+    """Writes config.json and provenance.json; of a run that goes on, notes this start in the latter."""
+    path = workdir / "provenance.json"
+    if (workdir / "config.json").exists() and path.exists():
+        first = read_json(path)
+        write_json(path, {**first, "resumed": [*first.get("resumed", []), provenance(command)]})
+    else:
+        write_json(path, provenance(command))
+        write_json(workdir / "config.json", config)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -123,16 +135,6 @@ def provenance(command: list[str]) -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "executable": sys.executable,
     }
-
-
-def _note_start(workdir: Path, command: list[str]) -> None:
-    path = workdir / "provenance.json"
-    try:
-        first = json.loads(path.read_text())
-    except (OSError, ValueError):
-        write_json(path, provenance(command))
-    else:
-        write_json(path, {**first, "resumed": [*first.get("resumed", []), provenance(command)]})
 
 
 def _check_same(workdir: Path, config: Mapping[str, Any], free: tuple[str, ...]) -> None:

@@ -1,0 +1,183 @@
+"""The launcher as a user meets it: modes, resume, signals, and each mistake told in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A run of about a second besides imports and compilation.
+TINY = [
+    "--config=configs/mnist_bernoulli.py",
+    "--config.data.name=npz",
+    "--config.data.binarization=threshold",
+    "--config.model.width=8",
+    "--config.model.latents=2",
+    "--config.train.batch_size=8",
+    "--config.train.steps=30",
+    "--config.train.log_every=5",
+    "--config.train.evaluate_every=10",
+    "--config.train.checkpoint_every=5",
+    "--config.evaluate.importance_samples=3",
+    "--config.evaluate.latents=4",
+    "--config.report.tensorboard=False",
+]
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "pixels.npz"
+    images = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 1), dtype=np.uint8)
+    np.savez(path, images=images)
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> dict[str, str]:
+    cache = tmp_path_factory.mktemp("cache")
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "CTC_JAX_DATA": str(cache), "XDG_CACHE_HOME": str(cache)}
+
+
+def start(environment, *arguments: str, devices: int = 1) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "launch.py", *arguments],
+        cwd=ROOT,
+        env={**environment, "JAX_NUM_CPU_DEVICES": str(devices)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def launch(environment, *arguments: str, devices: int = 1) -> tuple[int, str]:
+    process = start(environment, *arguments, devices=devices)
+    output, _ = process.communicate(timeout=240)
+    return process.returncode, output
+
+
+def finished_run(environment, pixels: Path, workdir: Path) -> str:
+    code, output = launch(environment, *TINY, f"--config.data.path={pixels}", f"--workdir={workdir}")
+    assert code == 0, output
+    return output
+
+
+def latest_parameters(workdir: Path) -> list[np.ndarray]:
+    import jax
+
+    import ctc_jax
+
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(ctc_jax.load(workdir, "latest").params)]
+
+
+def assert_one_line(code: int, output: str, *words: str) -> None:
+    assert code == 2, output
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, output
+    assert "Traceback" not in output
+    for word in words:
+        assert word in errors[0]
+
+
+@pytest.mark.slow
+def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_modes(environment, pixels, tmp_path):
+    run = tmp_path / "run"
+    finished_run(environment, pixels, run)
+    names = {path.name for path in run.iterdir()}
+    assert {"config.json", "provenance.json", "metrics.jsonl", "checkpoints", "samples", "report.html"} <= names
+    assert len(list((run / "samples").glob("*.png"))) == 3
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["split"] == "train"] == [5, 10, 15, 20, 25, 30]
+    assert [line["step"] for line in lines if line["split"] == "validation"] == [10, 20, 30]
+    before = (run / "metrics.jsonl").read_bytes()
+
+    code, output = launch(environment, *TINY, f"--config.data.path={pixels}", f"--workdir={run}")
+    assert (code, "this run is finished" in output) == (0, True)
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+    more = "--config.evaluate.importance_samples=6"  # an evaluation may differ from the run's
+    code, output = launch(
+        environment, *TINY, more, f"--config.data.path={pixels}", f"--workdir={run}", "--mode=evaluate"
+    )
+    assert code == 0
+    assert "importance samples 6" in output
+
+    code, output = launch(
+        environment, *TINY, f"--config.data.path={pixels}", f"--workdir={run}", "--config.train.steps=40"
+    )
+    assert_one_line(code, output, "train.steps (30 there, 40 now)")
+
+
+@pytest.mark.slow
+def test_killed_and_interrupted_runs_end_with_the_bits_of_an_uninterrupted_one(environment, pixels, tmp_path):
+    finished_run(environment, pixels, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    arguments = [*TINY, f"--config.data.path={pixels}", f"--workdir={broken}"]
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        process = start(environment, *arguments)
+        wanted = {signal.SIGKILL: 10, signal.SIGTERM: 20}[number]
+        for line in process.stdout:
+            if line.startswith("step ") and int(line.split("/")[0].split()[1].rstrip(":")) >= wanted:
+                break
+        process.send_signal(number)
+        output = process.communicate(timeout=120)[0]
+        if number == signal.SIGTERM and process.returncode == 0 and "saved step" in output:
+            assert "go on with:" in output
+    assert process.returncode == 0
+    code, output = launch(environment, *arguments)
+    assert code == 0, output
+    for ours, whole in zip(latest_parameters(broken), latest_parameters(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(ours, whole)
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
+    run = tmp_path / "run"
+    long = [*TINY, f"--config.data.path={pixels}", f"--workdir={run}", "--config.train.steps=1000000"]
+    first = start(environment, *long)
+    for line in first.stdout:
+        if line.startswith("step "):
+            break
+    code, output = launch(environment, *long)
+    first.send_signal(signal.SIGINT)
+    rest = first.communicate(timeout=120)[0]
+    assert_one_line(code, output, "is in use by process")
+    assert first.returncode == 0
+    assert "go on with:" in rest
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--config.train.stpes=5", ["config.train.stpes", "did you mean train.steps"]),
+        ("--config.steps=5", ["config.steps", "did you mean train.steps"]),
+        ("--config.train=5", ["is a section", "config.train.steps"]),
+        ("--config.train.steps=many", ["train.steps", "many"]),
+        ("--config.likelihood.name=gausian", ["config.likelihood.name", "categorical, ctc", "did you mean gaussian"]),
+        ("--config.model.name=vae", ["config.model.name", "conv_vae"]),
+        ("--config.data.name=cifar", ["config.data.name", "did you mean cifar10"]),
+        ("--config.train.batch_size=7", ["config.train.batch_size", "7", "multiple", "2"]),
+        ("--config.train.learning_rate=-1.0", ["config.train.learning_rate", "above 0"]),
+        ("--config.estimator.name=rloo", ["config.estimator.name", "pathwise"]),
+        ("--mode=tarin", ["mode", "train"]),
+        ("--config=configs/none.py", ["configs/none.py"]),
+        ("--config=configs/mnist_bernoulli.py:gpu", ["preset", "static"]),
+        ("train", ["unexpected argument 'train'"]),
+    ],
+)
+def test_each_mistake_is_told_in_one_line_before_anything_is_written(environment, pixels, tmp_path, argument, words):
+    arguments = [*TINY, f"--config.data.path={pixels}", f"--workdir={tmp_path / 'run'}", argument]
+    code, output = launch(environment, *arguments, devices=2)
+    assert_one_line(code, output, *words)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_workdir_with_other_files_and_a_missing_run(environment, tmp_path):
+    (tmp_path / "thesis.tex").write_text("do not touch")
+    assert_one_line(*launch(environment, *TINY, f"--workdir={tmp_path}"), "no config.json")
+    assert_one_line(*launch(environment, *TINY, f"--workdir={tmp_path / 'none'}", "--mode=evaluate"), "no run in")
+    assert not (tmp_path / "none").exists()
