@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 from numpyro.distributions import Distribution
 
 from ctc_jax.errors import ConfigError
@@ -59,11 +59,11 @@ class ConvolutionalNetwork(nn.Module):
     def _bottom(self) -> tuple[int, int]:
         return self.image_shape[0] >> self.levels, self.image_shape[1] >> self.levels
 
-    def __call__(self, images: Int[Array, "batch height width channels"]) -> Distribution:
+    def __call__(self, images: Integer[Array, "batch height width channels"]) -> Distribution:
         """Encoder and decoder in turn, at the posterior's mean: initialization only."""
         return self.decode(self.encode(images).mean)
 
-    def encode(self, images: Int[Array, "batch height width channels"]) -> Distribution:
+    def encode(self, images: Integer[Array, "batch height width channels"]) -> Distribution:
         """q(z|x)."""
         hidden = images.astype(self.dtype) * (2.0 / self.maximum) - 1.0
         for dense, blocks in zip(self.down, self.down_blocks, strict=True):

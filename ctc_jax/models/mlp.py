@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 from numpyro.distributions import Distribution
 
 
@@ -40,11 +40,11 @@ class MLPNetwork(nn.Module):
         height, width, _ = self.image_shape
         self.out = nn.Dense(height * width * self.features, dtype=self.dtype)
 
-    def __call__(self, images: Int[Array, "batch height width channels"]) -> Distribution:
+    def __call__(self, images: Integer[Array, "batch height width channels"]) -> Distribution:
         """Encoder and decoder in turn, at the posterior's mean: initialization only."""
         return self.decode(self.encode(images).mean)
 
-    def encode(self, images: Int[Array, "batch height width channels"]) -> Distribution:
+    def encode(self, images: Integer[Array, "batch height width channels"]) -> Distribution:
         """q(z|x)."""
         hidden = images.reshape(len(images), -1).astype(self.dtype) * (2.0 / self.maximum) - 1.0
         for layer in self.down:
