@@ -3,7 +3,7 @@
 Tests: tests/models/test_vae.py, tests/models/test_class_conditional.py.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 from jaxtyping import Array, Float
@@ -27,6 +27,7 @@ class ElboTerms(NamedTuple):
     kl: dict[str, Float[Array, " batch"]]
 
 
+@runtime_checkable
 class Model(Protocol):
     """A generative model of images with its recognition model; all methods are pure functions of `params`.
 
