@@ -95,7 +95,10 @@ class GroupedCTC(Distribution):
         batch = lax.broadcast_shapes(value.shape[:-3], self.batch_shape)
         value = jnp.broadcast_to(value, batch + self.event_shape)
         logits = jnp.moveaxis(jnp.broadcast_to(self.logits, batch + self.logits.shape[-3:]), -1, 0)
-        return jnp.sum(log_mixture(logits, self.component_log_prob(value)), axis=(-2, -1))
+        # Flat positions let XLA fuse this with the work before it.
+        log_probs = self.component_log_prob(value)
+        log_prob = log_mixture(logits.reshape(logits.shape[0], -1), log_probs.reshape(logits.shape[0], -1))
+        return jnp.sum(log_prob.reshape(*batch, -1), axis=-1)
 
     def sample(
         self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()

@@ -17,7 +17,7 @@ class Categorical(nn.Module):
     def __call__(self, features: Float[Array, "*batch height width features"]) -> IndependentPixels:
         """The distribution on images of levels 0..2^bits-1."""
         outputs = self.channels * 2**self.bits
-        logits = OutputLayer((1.0,) * outputs, (0.0,) * outputs, name="output")(features)
+        (logits,) = OutputLayer(((1.0,) * outputs,), ((0.0,) * outputs,), name="output")(features)
         logits = values_last(logits, (2**self.bits, self.channels), features.shape[:-1])
         return IndependentPixels(PixelCategorical(logits))
 

@@ -1,5 +1,7 @@
 """The 1x1 convolution from decoder features to a likelihood's parameters. Tests: test_output_layer.py."""
 
+from itertools import accumulate
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
@@ -9,29 +11,34 @@ from jaxtyping import Array, Float
 class OutputLayer(nn.Module):
     """A dense layer at every position; parameters float32, outputs float32 with positions innermost.
 
-    Outputs come as `[outputs, positions]`, positions running over batch, height and width: the elementwise work that
-    follows then runs over long contiguous rows. Split them before any reshaping of the positions, or XLA's CPU backend
-    computes an index for each element instead of vectorizing.
+    Each group of outputs comes as `[outputs, positions]`, positions running over batch, height and width: the
+    elementwise work that follows then runs over long contiguous rows. Reshaping the positions within that work makes
+    XLA's CPU backend compute an index for each element instead of vectorizing.
 
     Attributes:
-      units: what one unit of each output is worth, so that kernel and bias are learned at a scale near 1.
-      start: each output's value at initialization, in units.
+      units: for each group, what one unit of each output is worth, so that the kernel is learned at a scale near 1.
+      start: for each group, each output's value at initialization, in units.
     """
 
-    units: tuple[float, ...]
-    start: tuple[float, ...]
+    units: tuple[tuple[float, ...], ...]
+    start: tuple[tuple[float, ...], ...]
 
     @nn.compact
-    def __call__(self, features: Float[Array, "*batch height width features"]) -> Float[Array, "outputs positions"]:
+    def __call__(
+        self, features: Float[Array, "*batch height width features"]
+    ) -> tuple[Float[Array, "_ positions"], ...]:
         """Products in the features' dtype, sums in float32."""
         rows = features.reshape(-1, features.shape[-1])
-        initializer = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        kernel = self.param("kernel", initializer, (rows.shape[-1], len(self.units)), jnp.float32)
-        bias = self.param("bias", lambda *_: jnp.asarray(self.start, jnp.float32))
-        units = jnp.asarray(self.units, jnp.float32)
-        weights = (kernel * units[None]).astype(features.dtype)
-        product = lax.dot_general(weights, rows, (((0,), (1,)), ((), ())), preferred_element_type=jnp.float32)
-        return product + (bias * units)[:, None]
+        units, start = (jnp.asarray(sum(groups, ()), jnp.float32) for groups in (self.units, self.start))
+        initializer = nn.initializers.variance_scaling(0.01, "fan_in", "normal", in_axis=1, out_axis=0)
+        kernel = self.param("kernel", initializer, (len(units), rows.shape[-1]), jnp.float32)
+        bias = self.param("bias", lambda *_: start)
+        weights = (kernel * units[:, None]).astype(features.dtype)
+        # Kernel first and outputs first: the kernel's gradient is then a product without a transposition, 3x faster.
+        product = lax.dot_general(weights, rows, (((1,), (1,)), ((), ())), preferred_element_type=jnp.float32)
+        ends = list(accumulate(len(group) for group in self.units))[:-1]
+        parts = zip(jnp.split(product, ends), jnp.split(bias * units, ends), strict=True)
+        return tuple(part + offset[:, None] for part, offset in parts)
 
 
 def values_last(

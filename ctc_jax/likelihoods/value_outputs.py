@@ -58,18 +58,17 @@ class ValueOutputs(nn.Module):
         Float[Array, "*batch height width K channels"],
     ]:
         """Further outputs, locations in levels, log-scales in log levels."""
-        values, half_range = self.components * self.channels, (2**self.bits - 1) / 2
-        spread = [(2 * k + 1) / self.components - 1 for k in range(self.components)] * self.channels
+        number, half_range = self.components * self.channels, (2**self.bits - 1) / 2
+        spread = tuple((2 * k + 1) / self.components - 1 for k in range(self.components)) * self.channels
         log_start = math.log(self.fixed_scale)
-        units, start = [half_range] * values + [1.0] * self.others, spread + [0.0] * self.others
+        units, start = ((half_range,) * number, (1.0,) * self.others), (spread, (0.0,) * self.others)
         if self.scale == "pixel":
-            units, start = units + [1.0] * values, start + [log_start] * values
-        outputs = OutputLayer(tuple(units), tuple(start), name="output")(features)
-        loc, others, log_scale = jnp.split(outputs, (values, values + self.others))
+            units, start = (*units, (1.0,) * number), (*start, (log_start,) * number)
+        loc, others, *rest = OutputLayer(units, start, name="output")(features)
         values, positions = (self.channels, self.components), features.shape[:-1]
         loc = values_last(loc + half_range, values, positions)
         if self.scale == "pixel":
-            return others, loc, values_last(log_scale, values, positions)
+            return others, loc, values_last(rest[0], values, positions)
         shape = (self.components, self.channels)
         if self.scale == "channel":
             constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
