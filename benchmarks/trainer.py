@@ -1,0 +1,44 @@
+"""Our side of a comparison: training steps as the loop takes them, data included."""
+
+import jax
+from machine import ROOT  # noqa: F401, makes the repository importable
+from ml_collections import ConfigDict
+
+from ctc_jax import training
+from ctc_jax.command import use_compilation_cache
+from ctc_jax.training.loop import CALLS_AHEAD
+
+
+class Trainer:
+    """A run in memory: the experiment of a config, its state, and the steps done.
+
+    Args:
+      config: the whole config.
+      steps_per_call: steps in one dispatch; 0 is the backend's own number.
+    """
+
+    def __init__(self, config: ConfigDict, steps_per_call: int = 0):
+        use_compilation_cache()
+        self.config = config
+        self.experiment = training.build(config)
+        self.count = steps_per_call or self.experiment.steps_per_call
+        self.call = jax.jit(self.experiment.step, donate_argnums=0)
+        self.state = jax.jit(self.experiment.step.init, out_shardings=self.experiment.sharding)()
+        self.step = 0
+
+    def advance(self, calls: int) -> list[dict[str, jax.Array]]:
+        """Takes `calls` dispatches of `count` steps, as far ahead of the device as the loop; waits at the end."""
+        metrics = []
+        for _ in range(calls):
+            self.state, measured = self.call(self.state, self.experiment.stream(self.step, self.count))
+            self.step += self.count
+            metrics.append(measured)
+            if len(metrics) > CALLS_AHEAD:
+                jax.block_until_ready(metrics[-1 - CALLS_AHEAD])
+        jax.block_until_ready(self.state)
+        return metrics
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
