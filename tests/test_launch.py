@@ -155,7 +155,7 @@ def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
     [
         ("--config.train.stpes=5", ["config.train.stpes", "did you mean train.steps"]),
         ("--config.steps=5", ["config.steps", "did you mean train.steps"]),
-        ("--config.train=5", ["is a section", "config.train.steps"]),
+        ("--config.train=5", ["is a section", "config.train."]),
         ("--config.train.steps=many", ["train.steps", "many"]),
         ("--config.likelihood.name=gausian", ["config.likelihood.name", "categorical, ctc", "did you mean gaussian"]),
         ("--config.model.name=vae", ["config.model.name", "conv_vae"]),

@@ -95,6 +95,7 @@ class Checkpoints:
         Raises:
           UserError: no such step, no readable checkpoint, or one of another shape or type.
         """
+        self._manager.wait_until_finished()
         steps = self.steps
         if not steps:
             return None

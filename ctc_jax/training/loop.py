@@ -1,4 +1,4 @@
-"""The training loop: restore, step, log, validate, save. Tests: tests/training/test_loop.py, test_resume.py."""
+"""The training loop: restore, step, log, validate, save. Tests: tests/training/test_loop.py."""
 
 import enum
 from collections.abc import Callable

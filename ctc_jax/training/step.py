@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool
 
 from ctc_jax.data import Batch
 from ctc_jax.models import Model, Params
@@ -32,19 +33,21 @@ EFFECTS = ("elbo_nats", "loss_nats", "gradient_norm")
 class TrainState:
     """All that a run is, besides its config.
 
+    A pytree, whose leaves JAX also fills with shapes or shardings: hence no array types here.
+
     Attributes:
-      step: steps done.
+      step: steps done, int32 scalar.
       params: parameters, float32.
       average: their exponential moving average; an empty dictionary when there is none.
       optimizer: state of the optax transformation.
-      bad_steps: steps in a row, up to now, that gave a number that is not finite.
+      bad_steps: steps in a row, up to now, that gave a number that is not finite, int32 scalar.
     """
 
-    step: Int[Array, ""]
+    step: Any
     params: Params
     average: Params
     optimizer: optax.OptState
-    bad_steps: Int[Array, ""]
+    bad_steps: Any
 
     @property
     def evaluated(self) -> Params:
@@ -98,7 +101,7 @@ class TrainStep:
         key = jax.random.fold_in(jax.random.key(self.seed), state.step)
         loss = partial(self.objective, self.model, key=key, batch=batch, step=state.step)
         (_, metrics), gradient = jax.value_and_grad(lambda params: loss(params=params), has_aux=True)(state.params)
-        metrics = {**metrics, "gradient_norm": optax.global_norm(gradient)}
+        metrics = {**metrics, "gradient_norm": optax.tree.norm(gradient)}
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         good = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
@@ -125,7 +128,7 @@ class TrainStep:
         return _select(optimizer.mini_step == 0, moved, state.average)
 
 
-def _select(condition: Bool[Array, ""], yes: TrainState, no: TrainState) -> TrainState:
+def _select(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 

@@ -1,0 +1,113 @@
+import jax
+import numpy as np
+import pytest
+from jax.scipy.special import logsumexp
+
+import ctc_jax
+from configs import base
+from ctc_jax import training
+from ctc_jax.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    images = np.random.default_rng(0).integers(0, 256, (96, 4, 4, 1), dtype=np.uint8)
+    np.savez(folder / "pixels.npz", images=images)
+    config = base.experiment(
+        {
+            "data.name": "npz",
+            "data.path": str(folder / "pixels.npz"),
+            "data.bits": 2,
+            "model.name": "mlp_vae",
+            "model.latents": 1,
+            "model.width": 4,
+            "model.blocks": 1,
+            "model.features": 2,
+            "likelihood.name": "categorical",
+            "train.steps": 8,
+            "train.batch_size": 8,
+            "train.warmup_steps": 0,
+            "train.evaluate_every": 4,
+            "train.checkpoint_every": 4,
+            "train.picture_every": 0,
+            "train.ema_decay": 0.5,
+            "evaluate.importance_samples": 4,
+            "evaluate.latents": 4,
+            "report.tensorboard": False,
+        }
+    )
+    with training.claim(folder / "run", config.to_dict()) as claimed:
+        training.note_start(claimed, config.to_dict(), [])
+        experiment = training.build(config)
+        training.write_json(claimed / "images.json", training.image_space(experiment.dataset)._asdict())
+        training.train(experiment, claimed)
+    return claimed
+
+
+def test_the_same_parameters_by_step_and_by_name(workdir):
+    latest, eighth = ctc_jax.load(workdir, "latest"), ctc_jax.load(workdir, 8)
+    assert latest.step == eighth.step == 8
+    for a, b in zip(jax.tree.leaves(latest.params), jax.tree.leaves(eighth.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    bounds = {line["step"]: line["bound_bpd"] for line in latest.history if line["split"] == "validation"}
+    assert ctc_jax.load(workdir).step == min(bounds, key=bounds.get)
+
+
+def test_samples_are_levels_of_the_data_and_repeat_with_the_key(workdir):
+    run = ctc_jax.load(workdir)
+    samples = run.sample(jax.random.key(0), 5)
+    assert samples.shape == (5, 4, 4, 1)
+    assert set(np.unique(samples)) <= {0, 1, 2, 3}
+    np.testing.assert_array_equal(samples, run.sample(jax.random.key(0), 5))
+
+
+def test_log_likelihood_tends_to_the_integral_over_the_single_latent(workdir):
+    run = ctc_jax.load(workdir)
+    images = run.dataset.test.images[:3]
+    # Quadrature of p(x|z) N(z) on a grid that holds all but 1e-12 of the prior.
+    grid = np.linspace(-7, 7, 2001, dtype=np.float32)
+    pixels = run.decode({"z": grid[:, None]})
+    log_prior = -0.5 * grid**2 - 0.5 * np.log(2 * np.pi) + np.log(grid[1] - grid[0])
+    exact = [logsumexp(pixels.log_prob(jax.numpy.broadcast_to(image, (2001, 4, 4, 1))) + log_prior) for image in images]
+    estimate = run.log_likelihood(images, importance_samples=2000)
+    np.testing.assert_allclose(estimate, exact, atol=0.02)
+
+
+def test_encode_and_reconstruct_follow_the_images(workdir):
+    run = ctc_jax.load(workdir)
+    images = run.dataset.test.images[:4]
+    assert run.encode(images)["z"].shape == (4, 1)
+    np.testing.assert_allclose(run.encode(images[2:])["z"], run.encode(images)["z"][2:], rtol=1e-5)
+    means = run.reconstruct(images)
+    assert means.shape == images.shape
+    assert means.min() >= 0
+    assert means.max() <= 3
+
+
+def test_evaluate_counts_every_test_image(workdir):
+    run = ctc_jax.load(workdir)
+    numbers = run.evaluate()
+    assert numbers["images"] == len(run.dataset.test)
+    assert numbers["importance_samples"] == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((2, 4, 4), np.uint8), "shape"),
+        (np.zeros((2, 5, 4, 1), np.uint8), "shape"),
+        (np.zeros((2, 4, 4, 1), np.float32), "float32"),
+        (np.full((2, 4, 4, 1), 4, np.uint8), "takes 0 to 3"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_in_words(workdir, images, words):
+    with pytest.raises(UserError, match=words):
+        ctc_jax.load(workdir).log_likelihood(images)
+
+
+def test_no_run_and_no_such_step(workdir, tmp_path):
+    with pytest.raises(UserError, match="no run in"):
+        ctc_jax.load(tmp_path)
+    with pytest.raises(UserError, match="no checkpoint of step 3"):
+        ctc_jax.load(workdir, 3)

@@ -1,0 +1,124 @@
+import dataclasses
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ctc_jax.errors import UserError
+from ctc_jax.training.checkpoint import Checkpoints
+from ctc_jax.training.mesh import data_mesh, replicated
+from ctc_jax.training.step import TrainState
+
+
+def state(step: int, value: float = 0.0, dtype=jnp.float32) -> TrainState:
+    return TrainState(
+        jnp.asarray(step, jnp.int32), {"w": jnp.full((3,), value, dtype)}, {}, (jnp.ones(2),), jnp.zeros((), jnp.int32)
+    )
+
+
+def on(devices: int):
+    return replicated(data_mesh(jax.devices()[:devices]))
+
+
+ABSTRACT = jax.eval_shape(lambda: state(0))
+
+
+@pytest.fixture
+def opened(tmp_path):
+    said = []
+    checkpoints = Checkpoints(tmp_path / "checkpoints", said.append)
+    yield checkpoints, said, tmp_path / "checkpoints"
+    checkpoints.close()
+
+
+def largest_file(folder):
+    files = [os.path.join(root, name) for root, _, names in os.walk(folder / "state") for name in names]
+    return max(files, key=os.path.getsize)
+
+
+def test_latest_two_and_best_are_kept(opened):
+    checkpoints, _, _ = opened
+    for step, bound in [(1, 5.0), (2, 3.0), (3, 4.0), (4, None), (5, 3.5), (6, None)]:
+        checkpoints.save(state(step, step), elapsed_s=10.0 * step, bound_bpd=bound)
+    checkpoints.close()
+    assert checkpoints.steps == [2, 5, 6]
+
+
+def test_latest_best_and_numbered_states_come_back_whole(opened):
+    checkpoints, _, _ = opened
+    for step, bound in [(1, 3.0), (2, 4.0)]:
+        checkpoints.save(state(step, step + 0.1), elapsed_s=10.0 * step, bound_bpd=bound)
+    for wanted, step in [("latest", 2), ("best", 1), (1, 1)]:
+        restored = checkpoints.restore(ABSTRACT, on(1), wanted)
+        assert restored.state.step == step
+        assert restored.elapsed_s == 10.0 * step
+        np.testing.assert_array_equal(restored.state.params["w"], state(step, step + 0.1).params["w"])
+
+
+def test_no_checkpoint_is_none_and_an_absent_step_is_told(opened):
+    checkpoints, _, _ = opened
+    assert checkpoints.restore(ABSTRACT, on(1)) is None
+    checkpoints.save(state(3), elapsed_s=0.0)
+    with pytest.raises(UserError, match="no checkpoint of step 7"):
+        checkpoints.restore(ABSTRACT, on(1), 7)
+
+
+def test_saved_on_four_devices_restored_on_one_and_back(opened):
+    checkpoints, _, _ = opened
+    checkpoints.save(jax.device_put(state(1, 0.5), on(4)), elapsed_s=0.0)
+    one = checkpoints.restore(ABSTRACT, on(1)).state
+    assert one.params["w"].sharding.num_devices == 1
+    four = checkpoints.restore(ABSTRACT, on(4)).state
+    assert four.params["w"].sharding.num_devices == 4
+    np.testing.assert_array_equal(one.params["w"], four.params["w"])
+
+
+def test_a_truncated_latest_gives_way_to_the_one_before_and_is_said(opened):
+    checkpoints, said, folder = opened
+    checkpoints.save(state(1, 1.0), elapsed_s=0.0)
+    checkpoints.save(state(2, 2.0), elapsed_s=0.0)
+    checkpoints.close()
+    path = largest_file(folder / "2")
+    os.truncate(path, os.path.getsize(path) // 2)
+    again = Checkpoints(folder, said.append)
+    assert again.restore(ABSTRACT, on(1)).state.params["w"][0] == 1.0
+    assert len(said) == 1
+    assert "checkpoints/2 cannot be read" in said[0]
+    again.discard_after(1)
+    again.save(state(2, 3.0), elapsed_s=0.0)
+    again.close()
+    assert Checkpoints(folder).restore(ABSTRACT, on(1)).state.params["w"][0] == 3.0
+
+
+def test_an_unfinished_folder_is_ignored(opened):
+    checkpoints, _, folder = opened
+    checkpoints.save(state(1, 1.0), elapsed_s=0.0)
+    checkpoints.close()
+    (folder / "2.orbax-checkpoint-tmp-1" / "state").mkdir(parents=True)
+    (folder / "3").mkdir()
+    again = Checkpoints(folder)
+    assert again.restore(ABSTRACT, on(1)).state.step == 1
+    again.close()
+
+
+OTHERS = [state(0, dtype=jnp.bfloat16), dataclasses.replace(state(0), params={"v": jnp.ones(3)})]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_type_or_name_is_refused_and_not_cast(opened, other):
+    checkpoints, _, _ = opened
+    checkpoints.save(state(1), elapsed_s=0.0)
+    with pytest.raises(UserError, match="does not fit the config: params/"):
+        checkpoints.restore(jax.eval_shape(lambda: other), on(1))
+
+
+def test_a_donated_state_can_be_saved(opened):
+    checkpoints, _, _ = opened
+    update = jax.jit(lambda s: jax.tree.map(lambda leaf: leaf + 1, s), donate_argnums=0)
+    current = state(1, 1.0)
+    checkpoints.save(current, elapsed_s=0.0)
+    current = update(current)
+    np.testing.assert_array_equal(checkpoints.restore(ABSTRACT, on(1), 1).state.params["w"], np.ones(3))
+    assert current.step == 2
