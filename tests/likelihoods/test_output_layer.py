@@ -1,0 +1,22 @@
+import jax
+import numpy as np
+
+from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
+
+
+def test_is_a_dense_layer_in_units_split_into_groups():
+    layer = OutputLayer(((10.0, 20.0), (1.0,)), ((1.0, -1.0), (0.5,)))
+    features = jax.random.normal(jax.random.key(0), (2, 3, 2, 5))
+    parameters = layer.init(jax.random.key(1), features)
+    kernel, bias = (np.asarray(parameters["params"][name], np.float64) for name in ("kernel", "bias"))
+    np.testing.assert_array_equal(bias, [1, -1, 0.5])
+    expected = (np.float64(features).reshape(12, 5) @ kernel.T + bias) * [10, 20, 1]
+    first, second = layer.apply(parameters, features)
+    np.testing.assert_allclose(np.concatenate([first, second]), expected.T, rtol=1e-4, atol=1e-5)
+
+
+def test_values_last_reverses_values_behind_positions():
+    outputs = jax.numpy.arange(24.0).reshape(6, 4)
+    found = np.asarray(values_last(outputs, (2, 3), (2, 2)))
+    assert found.shape == (2, 2, 3, 2)
+    assert found[1, 0, 2, 1] == outputs[1 * 3 + 2, 2]

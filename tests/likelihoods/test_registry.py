@@ -1,0 +1,88 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ctc_jax.errors import ConfigError
+from ctc_jax.likelihoods import REGISTRY, build
+
+CASES = [
+    ("bernoulli", 1, {}),
+    ("gaussian", 3, {}),
+    ("gaussian", 2, {"scale": "channel"}),
+    ("logistic", 1, {"scale": "fixed"}),
+    ("logistic", 3, {}),
+    ("categorical", 3, {}),
+    ("ctc", 3, {"components": 2, "off": True}),
+    ("ctc", 2, {"components": 3, "family": "gaussian", "scale": "channel"}),
+]
+
+
+def images(bits, width, channels):
+    values = list(itertools.product(range(2**bits), repeat=width * channels))
+    return jnp.asarray(np.array(values, np.uint8).reshape(-1, 1, 1, width, channels))
+
+
+def initialized(likelihood, features, spread=30.0):
+    """Parameters far enough from their start that masses differ between positions."""
+    return jax.tree.map(lambda a: a * (spread if a.ndim == 2 else 1.0), likelihood.init(jax.random.key(0), features))
+
+
+@pytest.mark.parametrize(("name", "bits", "changes"), CASES)
+def test_masses_sum_to_one_and_the_mean_is_their_expectation(section, name, bits, changes):
+    likelihood = build(section(name=name, fixed_scale=0.6, **changes), channels=1, bits=bits)
+    features = jax.random.normal(jax.random.key(1), (1, 1, 2, 5))
+    parameters = initialized(likelihood, features)
+    every = images(bits, 2, 1)
+
+    @jax.jit
+    def masses_mean_mode(parameters):
+        distribution = likelihood.apply(parameters, features)
+        return jnp.exp(distribution.log_prob(every)), distribution.mean, distribution.mode
+
+    mass, mean, mode = masses_mean_mode(parameters)
+    mass = np.float64(mass)
+    np.testing.assert_allclose(mass.sum(), 1, atol=1e-5)
+    np.testing.assert_allclose(mean, (mass[..., None, None, None] * every).sum(0), rtol=1e-4, atol=1e-5)
+    assert mode.dtype == jnp.int32
+    if name != "ctc":
+        np.testing.assert_array_equal(mode[0], every[mass[:, 0].argmax(), 0])
+
+
+@pytest.mark.parametrize(("name", "bits", "changes"), CASES)
+def test_sampled_levels_have_the_mean_of_the_masses(section, name, bits, changes):
+    likelihood = build(section(name=name, fixed_scale=0.6, **changes), channels=1, bits=bits)
+    features = jax.random.normal(jax.random.key(2), (2, 1, 2, 5))
+    distribution = likelihood.apply(initialized(likelihood, features), features)
+    draws = np.asarray(distribution.sample(jax.random.key(3), (4000,)), np.float64)
+    assert draws.shape == (4000, 2, 1, 2, 1)
+    assert draws.min() >= 0
+    assert draws.max() < 2**bits
+    error = draws.std(0) / np.sqrt(4000)
+    assert np.all(np.abs(draws.mean(0) - distribution.mean) < 5 * error + 1e-2)
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_bfloat16_features_give_float32_log_probabilities_near_the_float32_ones(section, name):
+    bits, channels = (1 if name == "bernoulli" else 3), 3
+    likelihood = build(section(name=name, components=2, fixed_scale=1.0), channels=channels, bits=bits)
+    features = jax.random.normal(jax.random.key(4), (2, 2, 2, 8)).astype(jnp.bfloat16)
+    value = jax.random.randint(jax.random.key(5), (2, 2, 2, channels), 0, 2**bits)
+    parameters = likelihood.init(jax.random.key(0), features)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(parameters))
+    low = likelihood.apply(parameters, features).log_prob(value)
+    high = likelihood.apply(parameters, features.astype(jnp.float32)).log_prob(value)
+    assert low.dtype == jnp.float32
+    np.testing.assert_allclose(low, high, rtol=0.02)
+
+
+def test_an_unknown_name_lists_the_choices(section):
+    with pytest.raises(ConfigError, match=r"likelihood\.name.*logistic.*did you mean gaussian"):
+        build(section(name="gausian"), channels=1, bits=8)
+
+
+def test_bits_outside_one_to_eight_are_refused(section):
+    with pytest.raises(ConfigError, match=r"data\.bits"):
+        build(section(name="gaussian"), channels=1, bits=9)
