@@ -11,8 +11,6 @@ def named(name):
 
 def test_every_entry_states_its_own_name():
     assert all(entry.name == name for name, entry in gradients.REGISTRY.items())
-        name: name for name in gradients.REGISTRY
-    }
 
 
 def test_pathwise_serves_a_model_without_masks():

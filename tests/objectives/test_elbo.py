@@ -1,0 +1,125 @@
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+from ctc_jax import objectives
+from ctc_jax.data import Batch
+from ctc_jax.errors import ConfigError
+from ctc_jax.models import ElboTerms, Model
+from ctc_jax.objectives import Elbo
+
+
+@dataclass(frozen=True)
+class TwoLayers(Model):
+    """Says what its parameters are: the log-likelihood and the KL of two layers, for each of two images."""
+
+    image_shape = (1, 1, 1)
+    mask_kinds = frozenset()
+
+    def elbo_terms(self, params, key, batch):
+        return ElboTerms(params["log_likelihood"], {"low": params["low"], "high": params["high"]})
+
+
+@pytest.fixture
+def values():
+    """Batch means: log-likelihood -7, KL .5 and 4."""
+    pairs = {"log_likelihood": [-5.0, -9.0], "low": [0.25, 0.75], "high": [3.0, 5.0]}
+    return {name: jnp.asarray(pair) for name, pair in pairs.items()}
+
+
+def evaluate(objective, values, step=0):
+    """Loss, metrics and the gradient of the loss with respect to each of the values."""
+
+    def loss(values):
+        return objective(TwoLayers(), values, jax.random.key(0), BATCH, jnp.asarray(step, jnp.int32))
+
+    (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(values)
+    return float(value), {name: float(metric) for name, metric in metrics.items()}, gradient
+
+
+def section(**changes):
+    return ml_collections.ConfigDict({"name": "elbo", "kl_warmup_steps": 0, "free_nats": 0.0, **changes})
+
+
+BATCH = Batch(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int32))
+METRICS = {"kl_nats/low": 0.5, "kl_nats/high": 4.0, "log_likelihood_nats": -7.0, "elbo_nats": -11.5}
+
+
+@pytest.mark.parametrize("step", [0, 10])
+def test_loss_is_minus_the_bound_and_metrics_are_its_parts(values, step):
+    loss, metrics, gradient = evaluate(Elbo(), values, step)
+    assert loss == 11.5
+    assert metrics == {**METRICS, "loss_nats": 11.5}
+    np.testing.assert_array_equal(gradient["log_likelihood"], [-0.5, -0.5])
+    np.testing.assert_array_equal(gradient["low"], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 0.0), (1, 0.25), (3, 0.75), (4, 1.0), (1000, 1.0)])
+def test_warmup_weighs_the_kl_in_the_loss_and_leaves_the_metrics(values, step, weight):
+    loss, metrics, gradient = evaluate(Elbo(kl_warmup_steps=4), values, step)
+    assert loss == 7.0 + 4.5 * weight
+    assert metrics == {**METRICS, "loss_nats": loss}
+    np.testing.assert_allclose(gradient["high"], [weight / 2, weight / 2])
+
+
+def test_free_nats_hold_each_layer_by_itself_and_leave_the_metrics(values):
+    loss, metrics, gradient = evaluate(Elbo(free_nats=1.0), values)
+    assert loss == 7.0 + 1.0 + 4.0
+    assert metrics == {**METRICS, "loss_nats": loss}
+    np.testing.assert_array_equal(gradient["low"], [0.0, 0.0])
+    np.testing.assert_array_equal(gradient["high"], [0.5, 0.5])
+
+
+def test_warmup_and_free_nats_together(values):
+    loss, metrics, _ = evaluate(Elbo(kl_warmup_steps=2, free_nats=5.0), values, step=1)
+    assert loss == 7.0 + 0.5 * (5.0 + 5.0)
+    assert metrics == {**METRICS, "loss_nats": loss}
+
+
+def test_gradient_of_the_average_loss_is_that_of_the_exact_bound(one_latent, params, binary_images):
+    """Against the exact expectation over z by Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights = jnp.asarray(weights / weights.sum(), jnp.float32)
+    mean_of_pixels = binary_images.image.astype(jnp.float32).mean((1, 2, 3))
+
+    def exact(params):
+        def of_node(node):
+            z = params["b"] * mean_of_pixels + jnp.exp(params["s"]) * node
+            return one_latent.decode(params, {"z": z}).log_prob(binary_images.image).mean()
+
+        kl = 0.5 * (jnp.exp(2 * params["s"]) + (params["b"] * mean_of_pixels) ** 2 - 1) - params["s"]
+        return kl.mean() - weights @ jax.vmap(of_node)(jnp.asarray(nodes, jnp.float32))
+
+    def one(key):
+        return jax.grad(lambda p: Elbo()(one_latent, p, key, binary_images, jnp.zeros((), jnp.int32))[0])(params)
+
+    gradients = jax.device_get(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 4096)))
+    for name, expected in jax.jit(jax.grad(exact))(params).items():
+        error = gradients[name].std(axis=0) / np.sqrt(4096)
+        np.testing.assert_array_less(np.abs(gradients[name].mean(axis=0) - expected), 4.5 * error + 1e-5)
+
+
+def test_a_model_without_latents_trains_on_its_log_likelihood(values, monkeypatch):
+    monkeypatch.setattr(TwoLayers, "elbo_terms", lambda self, params, *_: ElboTerms(params["log_likelihood"], {}))
+    loss, metrics, _ = evaluate(Elbo(kl_warmup_steps=4, free_nats=1.0), values)
+    assert (loss, metrics) == (7.0, {"log_likelihood_nats": -7.0, "elbo_nats": -7.0, "loss_nats": 7.0})
+
+
+def test_build_reads_both_options():
+    assert objectives.build(section(kl_warmup_steps=7, free_nats=0.5)) == Elbo(kl_warmup_steps=7, free_nats=0.5)
+
+
+@pytest.mark.parametrize(("key", "value"), [("kl_warmup_steps", -1), ("free_nats", -0.5)])
+def test_a_negative_option_is_refused(key, value):
+    with pytest.raises(ConfigError) as caught:
+        objectives.build(section(**{key: value}))
+    assert str(caught.value) == f"config.objective.{key} is {value}; allowed: 0 (off) or more"
+
+
+def test_unknown_name_is_one_line_that_names_the_key():
+    with pytest.raises(ConfigError, match=r"^config\.objective\.name is 'elb0'; allowed: elbo \(did you mean elbo"):
+        objectives.build(section(name="elb0"))
