@@ -1,0 +1,157 @@
+"""The price of the mixture likelihood: plain automatic differentiation against the derivative written by hand.
+
+    python benchmarks/ctc_kernel.py --output=ctc_kernel.json
+
+Times a value and a value with gradients from given parameters, `kernel`, and from decoder features through the output
+layer, `layer`, on whatever device JAX finds. Bandwidth is counted as the least traffic possible (parameters read once
+for the value; once more, and gradients written, for the gradient) and compared with that of `x + 1` over the
+parameters. On CPU the processor's time is given beside the wall clock's: it is what remains on a shared machine.
+"""
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ctc_jax.distributions import GroupedCTC
+from ctc_jax.likelihoods import build
+
+BITS, CHANNELS = 8, 3
+HALF_RANGE = (2**BITS - 1) / 2
+
+
+def plain_log_prob(logits, loc, log_scale, value):
+    """The formula of `GroupedCTC` as one would write it, components and channels innermost: `[...]` nats an image."""
+    level = value[..., None, :].astype(jnp.float32)
+    inverse = jnp.exp(-log_scale)
+    upper, lower = (level - loc + 0.5) * inverse, (level - loc - 0.5) * inverse
+    first, last = -jax.nn.softplus(-upper), -jax.nn.softplus(lower)
+    interior = jnp.log(-jnp.expm1(-inverse)) + first + last
+    log_mass = jnp.where(level == 0, first, jnp.where(level == 2**BITS - 1, last, interior))
+    joint = jax.nn.log_softmax(logits) + jnp.sum(log_mass, axis=-1)
+    return jnp.sum(jax.nn.logsumexp(joint, axis=-1), axis=(-2, -1))
+
+
+def milliseconds(function, arguments, repeats):
+    """Median wall time and median processor time of a call, after one that compiles."""
+    jax.block_until_ready(function(*arguments))
+    wall, processor = [], []
+    for _ in range(repeats):
+        start, start_processor = time.perf_counter(), time.process_time()
+        jax.block_until_ready(function(*arguments))
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - start_processor)
+    return {"ms": 1e3 * float(np.median(wall)), "processor_ms": 1e3 * float(np.median(processor))}
+
+
+def kernel_cases(options, key):
+    """`(name, function of (raw, value), raw)`: raw parameters as each form would have them from its output layer."""
+    batch, side, components = options.batch, options.side, options.components
+    positions, values = (batch, side, side), CHANNELS * components
+    raw = jax.random.normal(key, (components + 2 * values, batch * side * side))
+
+    def fused(raw, value):
+        loc, logits, log_scale = jnp.split(raw, (values, values + components))
+
+        def last(array):
+            return jnp.moveaxis(array.reshape(CHANNELS, components, *positions), (0, 1), (-1, -2))
+
+        logits = jnp.moveaxis(logits.reshape(components, *positions), 0, -1)
+        loc, log_scale = last(HALF_RANGE * (loc + 1)), last(log_scale + 2)
+        return GroupedCTC(logits, loc, log_scale, bits=BITS, family=options.family).log_prob(value).sum()
+
+    def plain(raw, value):
+        loc, logits, log_scale = jnp.split(raw, (values, values + components), axis=-1)
+        shape = (*positions, components, CHANNELS)
+        loc, log_scale = (HALF_RANGE * (loc + 1)).reshape(shape), (log_scale + 2).reshape(shape)
+        return plain_log_prob(logits, loc, log_scale, value).sum()
+
+    cases = [("fused", fused, raw)]
+    if options.family == "logistic":
+        cases.append(("plain", plain, jnp.moveaxis(raw, 0, -1).reshape(*positions, -1)))
+    return cases
+
+
+def layer_cases(options, key):
+    """`(name, function of (inputs, value), inputs)` with inputs the output layer's parameters and its features."""
+    features = jax.random.normal(key, (options.batch, options.side, options.side, options.features))
+    for name in ("gaussian", "logistic", "ctc"):
+        section = SimpleNamespace(
+            name=name,
+            components=options.components,
+            family=options.family,
+            mask_group="pixel",
+            autoregressive=False,
+            off=False,
+            scale="pixel",
+            fixed_scale=8.0,
+        )
+        likelihood = build(section, channels=CHANNELS, bits=BITS)
+
+        def total(inputs, value, likelihood=likelihood):
+            parameters, features = inputs
+            return likelihood.apply(parameters, features).log_prob(value).sum()
+
+        yield name, total, (likelihood.init(key, features), features)
+
+
+def measure(options):
+    """Rows of the table, and what they were measured on."""
+    key = jax.random.key(0)
+    value = jax.random.randint(key, (options.batch, options.side, options.side, CHANNELS), 0, 2**BITS)
+    value = value.astype(jnp.uint8)
+    cases = kernel_cases(options, key)
+    raw = cases[0][2]
+    copy = milliseconds(jax.jit(lambda x: x + 1), (raw,), options.repeats)
+    bandwidth = 2 * raw.nbytes / copy["ms"]
+    rows = []
+    for what, group in (("kernel", cases), ("layer", layer_cases(options, key))):
+        for name, function, inputs in group:
+            for mode, transform in (("value", lambda f: f), ("value and gradient", jax.value_and_grad)):
+                row = {"what": what, "name": name, "mode": mode}
+                row |= milliseconds(jax.jit(transform(function)), (inputs, value), options.repeats)
+                if what == "kernel":
+                    passes = 1 if mode == "value" else 3
+                    row["share_of_bandwidth"] = (passes * raw.nbytes + value.nbytes) / row["ms"] / bandwidth
+                rows.append(row)
+    device = jax.devices()[0]
+    return {
+        "options": vars(options) | {"output": str(options.output)},
+        "device": device.device_kind,
+        "platform": device.platform,
+        "machine": platform.processor() or platform.machine(),
+        "jax": jax.__version__,
+        "copy_gb_per_s": bandwidth / 1e6,
+        "rows": rows,
+    }
+
+
+def main():
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--side", type=int, default=32)
+    parser.add_argument("--components", type=int, default=10)
+    parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--family", choices=("logistic", "gaussian"), default="logistic")
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--output", type=Path, help="JSON file")
+    options = parser.parse_args()
+    result = measure(options)
+    print(f"{result['device']} ({result['platform']}), JAX {result['jax']}, copy {result['copy_gb_per_s']:.1f} GB/s")
+    print(f"{'what':8}{'name':10}{'mode':20}{'ms':>9}{'processor ms':>14}{'of bandwidth':>14}")
+    for row in result["rows"]:
+        share = f"{row['share_of_bandwidth']:14.0%}" if "share_of_bandwidth" in row else ""
+        print(f"{row['what']:8}{row['name']:10}{row['mode']:20}{row['ms']:9.2f}{row['processor_ms']:14.2f}{share}")
+    if options.output:
+        options.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
