@@ -90,11 +90,13 @@ def estimator() -> dict:
 
 
 def objective() -> dict:
-    """What is maximized. Warm-up and free bits change the training loss, never a reported bound."""
+    """What is maximized. Warm-up, free bits and annealing change the training loss, never a reported bound."""
     return {
         "name": "elbo",
         "kl_warmup_steps": 0,  # steps over which the weight of the KL rises from 0 to 1; 0 is off
         "free_nats": 0.0,  # per layer: KL below this many nats an image is not penalized; 0 is off
+        "mask_annealing_steps": 0,  # steps over which the masks' posterior is flattened ever less (ctc); 0 is off
+        "mask_annealing_start": 0.06,  # its inverse temperature at the first step, above 0 and at most 1
     }
 
 

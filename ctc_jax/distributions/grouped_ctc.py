@@ -92,12 +92,47 @@ class GroupedCTC(Distribution):
 
     def log_prob(self, value: Num[Array, "*batch height width channels"]) -> Float[Array, "*batch"]:
         """Log mass of each image, nats; first derivatives in reverse mode only."""
+        return self._over_masks(value, lambda logits, log_probs: log_mixture(logits, log_probs))
+
+    def annealed_log_prob(
+        self, value: Num[Array, "*batch height width channels"], inverse_temperature: Float[Array, ""]
+    ) -> Float[Array, "*batch"]:
+        """A lower bound on `log_prob` that spreads each image over several masks; equal to it at 1.
+
+        `(1/b) log sum_k pi_k f_k^b` for an inverse temperature b in (0, 1]: the power mean of order b of the f_k,
+        which increases with b. The posterior of the masks is flattened, `r_k ~ pi_k f_k^b`: in a large group it is
+        otherwise one-hot from the first step on, and components that never win never learn (deterministic annealing,
+        Rose 1998). Below 1 only the locations have gradients: probabilities and scales that follow a flattened
+        posterior let components die before they are told apart.
+        """
+        held = inverse_temperature < 1.0
+
+        def hold(parameter):
+            return jnp.where(held, jax.lax.stop_gradient(parameter), parameter)
+
+        distribution = GroupedCTC(
+            hold(self.logits),
+            self.loc,
+            hold(self.log_scale),
+            self.coefficients,
+            bits=self.bits,
+            family=self.family,
+            mask_group=self.mask_group,
+            off=self.off,
+        )
+
+        def tempered(logits, log_probs):
+            return log_mixture(logits, inverse_temperature * log_probs) / inverse_temperature
+
+        return distribution._over_masks(value, tempered)
+
+    def _over_masks(self, value, combine):
         batch = lax.broadcast_shapes(value.shape[:-3], self.batch_shape)
         value = jnp.broadcast_to(value, batch + self.event_shape)
         logits = jnp.moveaxis(jnp.broadcast_to(self.logits, batch + self.logits.shape[-3:]), -1, 0)
         # Flat positions let XLA fuse this with the work before it.
         log_probs = self.component_log_prob(value)
-        log_prob = log_mixture(logits.reshape(logits.shape[0], -1), log_probs.reshape(logits.shape[0], -1))
+        log_prob = combine(logits.reshape(logits.shape[0], -1), log_probs.reshape(logits.shape[0], -1))
         return jnp.sum(log_prob.reshape(*batch, -1), axis=-1)
 
     def sample(

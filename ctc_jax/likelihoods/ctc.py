@@ -53,6 +53,7 @@ class CTC(nn.Module):
             self.scale,
             self.fixed_scale,
             others=masks + pairs * self.components,
+            spread=self.mask_group == MaskGroup(1),
             name="values",
         )
         others, loc, log_scale = values(features)

@@ -31,7 +31,8 @@ def check_scale(config) -> tuple[str, float]:
 class ValueOutputs(nn.Module):
     """Parameters of K values in each channel, and further outputs that start at 0.
 
-    Locations start evenly over the range of levels, in the middle for one component; scales start at `fixed_scale`.
+    Locations start evenly over the range of levels where `spread`, else in the middle, set apart by the kernel's random
+    start alone; scales start at `fixed_scale`.
 
     Attributes:
       components: K.
@@ -40,6 +41,7 @@ class ValueOutputs(nn.Module):
       scale: where scales come from, a key of `SCALES`.
       fixed_scale: in levels.
       others: further outputs at every position.
+      spread: whether the components start apart: K constants cover a pixel's range, but not that of a larger group.
     """
 
     components: int
@@ -48,6 +50,7 @@ class ValueOutputs(nn.Module):
     scale: str
     fixed_scale: float
     others: int = 0
+    spread: bool = True
 
     @nn.compact
     def __call__(
@@ -59,9 +62,10 @@ class ValueOutputs(nn.Module):
     ]:
         """Further outputs, locations in levels, log-scales in log levels."""
         number, half_range = self.components * self.channels, (2**self.bits - 1) / 2
-        spread = tuple((2 * k + 1) / self.components - 1 for k in range(self.components)) * self.channels
+        apart = self.components if self.spread else 1
+        places = tuple((2 * (k % apart) + 1) / apart - 1 for k in range(self.components)) * self.channels
         log_start = math.log(self.fixed_scale)
-        units, start = ((half_range,) * number, (1.0,) * self.others), (spread, (0.0,) * self.others)
+        units, start = ((half_range,) * number, (1.0,) * self.others), (places, (0.0,) * self.others)
         if self.scale == "pixel":
             units, start = (*units, (1.0,) * number), (*start, (log_start,) * number)
         loc, others, *rest = OutputLayer(units, start, name="output")(features)

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.models.model import ElboTerms, Latents, Params
+from ctc_jax.models.model import ElboTerms, Latents, Params, pixel_log_prob
 
 
 class ClassNetwork(nn.Module):
@@ -91,10 +91,13 @@ class ClassConditional:
         """p(x | label)."""
         return self.network.apply({"params": params}, latents["label"])
 
-    def elbo_terms(self, params: Params, key: Key[Array, ""], batch: Batch) -> ElboTerms:
+    def elbo_terms(
+        self, params: Params, key: Key[Array, ""], batch: Batch, mask_annealing: Array | None = None
+    ) -> ElboTerms:
         """The exact log-likelihood; there is no KL."""
         del key
-        return ElboTerms(self.log_joint(params, batch, {"label": batch.label}), {})
+        pixels = self.decode(params, {"label": batch.label})
+        return ElboTerms(pixel_log_prob(pixels, batch.image, mask_annealing), {})
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
         """Empty: no learned latent."""

@@ -6,7 +6,7 @@ Tests: tests/models/test_vae.py, tests/models/test_class_conditional.py.
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Integer
 from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
@@ -53,8 +53,21 @@ class Model(Protocol):
     def decode(self, params: Params, latents: Latents) -> Distribution:
         """The distribution on pixels given latents."""
 
-    def elbo_terms(self, params: Params, key: jax.Array, batch: Batch) -> ElboTerms:
-        """The bound in parts, sharing one pass of the networks."""
+    def elbo_terms(
+        self, params: Params, key: jax.Array, batch: Batch, mask_annealing: jax.Array | None = None
+    ) -> ElboTerms:
+        """The bound in parts, sharing one pass of the networks.
+
+        With `mask_annealing`, an inverse temperature in (0, 1], the likelihood is `annealed_log_prob`, which is below
+        the likelihood and equal to it at 1.
+        """
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
         """E_q[z|x] of each layer, for counting active units; empty for a model without learned latents."""
+
+
+def pixel_log_prob(
+    pixels: Distribution, image: Integer[Array, "batch height width channels"], mask_annealing: jax.Array | None
+) -> Float[Array, " batch"]:
+    """log p(x|z), or its annealed lower bound where an inverse temperature is given."""
+    return pixels.log_prob(image) if mask_annealing is None else pixels.annealed_log_prob(image, mask_annealing)

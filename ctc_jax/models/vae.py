@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.models.model import ElboTerms, Latents, Params
+from ctc_jax.models.model import ElboTerms, Latents, Params, pixel_log_prob
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,13 @@ class VAE:
         """p(x|z)."""
         return self.network.apply({"params": params}, latents["z"], method="decode")
 
-    def elbo_terms(self, params: Params, key: Key[Array, ""], batch: Batch) -> ElboTerms:
+    def elbo_terms(
+        self, params: Params, key: Key[Array, ""], batch: Batch, mask_annealing: Array | None = None
+    ) -> ElboTerms:
         """One reparameterized sample for the likelihood; the KL in closed form where numpyro has one."""
         posterior = self._posterior(params, batch)
         code = posterior.sample(key)
-        log_likelihood = self.decode(params, {"z": code}).log_prob(batch.image)
+        log_likelihood = pixel_log_prob(self.decode(params, {"z": code}), batch.image, mask_annealing)
         prior = self._prior(len(batch.image))
         try:
             kl = dist.kl_divergence(posterior, prior)

@@ -16,22 +16,28 @@ Metrics = dict[str, jax.Array]
 class Elbo:
     """Minus the one-sample ELBO, nats per image, averaged over the batch.
 
-    Warm-up (Bowman et al. 2016) and free bits (Kingma et al. 2016) change the loss and never the metrics.
+    Warm-up (Bowman et al. 2016) and free bits (Kingma et al. 2016) change the loss and never the metrics. Annealing the
+    likelihood's masks replaces log p(x|z) by a lower bound on it, in the loss and in the training metrics: these stay
+    bounds. Evaluation knows none of the three.
 
     Attributes:
       kl_warmup_steps: steps over which the weight of the KL rises linearly from 0 to 1; 0 is off.
       free_nats: per layer, the batch-mean KL below this is not penalized; 0 is off.
+      mask_annealing_steps: steps over which the masks' inverse temperature rises geometrically to 1; 0 is off.
+      mask_annealing_start: the inverse temperature at the first step.
     """
 
     kl_warmup_steps: int = 0
     free_nats: float = 0.0
+    mask_annealing_steps: int = 0
+    mask_annealing_start: float = 0.06
 
     def __call__(
         self, model: Model, params: Params, key: Key[Array, ""], batch: Batch, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], Metrics]:
         """The loss, and metrics with their units in the names: in order of computation, so that the first bad one
         names the cause."""
-        terms = model.elbo_terms(params, key, batch)
+        terms = model.elbo_terms(params, key, batch, self._inverse_temperature(step))
         log_likelihood = jnp.mean(terms.log_likelihood)
         kl = {name: jnp.mean(value) for name, value in terms.kl.items()}
         weight = jnp.minimum(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1.0
@@ -40,3 +46,9 @@ class Elbo:
         elbo = log_likelihood - sum(kl.values(), start=jnp.zeros(()))
         metrics = {f"kl_nats/{name}": value for name, value in kl.items()}
         return loss, {**metrics, "log_likelihood_nats": log_likelihood, "elbo_nats": elbo, "loss_nats": loss}
+
+    def _inverse_temperature(self, step: Int[Array, ""]) -> Float[Array, ""] | None:
+        if not self.mask_annealing_steps:
+            return None
+        left = jnp.maximum(0.0, 1.0 - step / self.mask_annealing_steps)
+        return self.mask_annealing_start**left

@@ -14,10 +14,16 @@ def build(config) -> Elbo:
       ConfigError: an unknown name or a negative number.
     """
     make = choose(REGISTRY, config.name, "objective.name")
-    for key in ("kl_warmup_steps", "free_nats"):
+    for key in ("kl_warmup_steps", "free_nats", "mask_annealing_steps"):
         if config[key] < 0:
             raise ConfigError(f"objective.{key}", config[key], "0 (off) or more")
+    if not 0 < config.mask_annealing_start <= 1:
+        raise ConfigError("objective.mask_annealing_start", config.mask_annealing_start, "above 0, at most 1")
     return make(config)
 
 
-REGISTRY = {"elbo": lambda config: Elbo(config.kl_warmup_steps, config.free_nats)}
+def _elbo(config) -> Elbo:
+    return Elbo(config.kl_warmup_steps, config.free_nats, config.mask_annealing_steps, config.mask_annealing_start)
+
+
+REGISTRY = {"elbo": _elbo}

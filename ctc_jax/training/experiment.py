@@ -68,6 +68,11 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     objectives.build(config.objective)
     choose(models.REGISTRY, config.model.name, "model.name")
     choose(likelihoods.REGISTRY, config.likelihood.name, "likelihood.name")
+    if config.objective.mask_annealing_steps and config.likelihood.name != "ctc":
+        found = config.objective.mask_annealing_steps
+        raise ConfigError(
+            "objective.mask_annealing_steps", found, f"0 for likelihood {config.likelihood.name}; only ctc has masks"
+        )
     for key in ("log_every", "evaluate_every", "checkpoint_every"):
         at_least("train", train, key, 1)
     for key in ("picture_every", "steps_per_call"):

@@ -1,0 +1,31 @@
+"""What the experiments on shapes share: p(x | class) with no latent, so that only the likelihood differs.
+
+Not an experiment. The data are made here and their exact entropy is known (see ctc_jax/data/shapes.py).
+"""
+
+from configs import base
+
+SHARED = {
+    "data.name": "shapes",
+    "model.name": "class_conditional",
+    "model.width": 64,
+    "model.blocks": 2,
+    "model.features": 64,
+    "train.steps": 6_000,
+    "train.batch_size": 64,
+    "train.learning_rate": 1e-3,
+    "train.beta2": 0.99,
+    "train.warmup_steps": 100,
+    "train.ema_decay": 0.995,
+    "train.log_every": 250,
+    "train.evaluate_every": 2_000,
+    "train.checkpoint_every": 2_000,
+    "train.picture_every": 0,
+    "evaluate.importance_samples": 1,
+    "evaluate.batch_size": 64,
+}
+
+
+def experiment(changes: base.Changes, preset: str = ""):
+    """The shared settings with one experiment's own."""
+    return base.experiment({**SHARED, **changes}, preset=preset)

@@ -1,0 +1,21 @@
+"""Shapes with a CTC likelihood whose mask chooses the whole image: the shifted, contrast-changed dog made exact.
+
+python launch.py --config=configs/shapes_ctc.py
+"""
+
+from configs import shapes
+
+CTC = {
+    "likelihood.name": "ctc",
+    "likelihood.components": 128,
+    "likelihood.family": "logistic",
+    "likelihood.mask_group": "image",
+    "likelihood.scale": "channel",
+    "likelihood.fixed_scale": 30.0,
+    "objective.mask_annealing_steps": 900,
+}
+
+
+def get_config(preset: str = ""):
+    """One mask an image."""
+    return shapes.experiment(CTC, preset)
