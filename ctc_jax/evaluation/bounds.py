@@ -40,6 +40,9 @@ def evaluate_elbo(
 
     Returns:
       `elbo_nats`, `bound_bpd`, `log_likelihood_nats` and `kl_nats/<layer>`, per image.
+
+    Raises:
+      ConfigError: `batch_size` is below 1.
     """
     totals: dict[str, float] = {}
     for batch, index, weight in _batches(split, batch_size, sharding):
@@ -74,10 +77,11 @@ def evaluate_importance(
       sharding: any sharding of the mesh to use; None is the default device.
 
     Raises:
-      ConfigError: `samples` is below 1.
+      ConfigError: `samples` or `batch_size` is below 1.
     """
     if samples < 1:
         raise ConfigError("evaluate.importance_samples", samples, "1 or more")
+    _check_batch_size(batch_size)
     chunk = _largest_divisor(samples, max(1, IMAGES_PER_CALL // batch_size))
     bounds = []
     for batch, index, weight in _batches(split, batch_size, sharding):
@@ -121,8 +125,7 @@ def _log_weights(
 
 def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
     """Batches on the device with the index of each image in the split, and the 0/1 weights (0 is padding)."""
-    if batch_size < 1:
-        raise ConfigError("evaluate.batch_size", batch_size, "1 or more")
+    _check_batch_size(batch_size)
     if sharding is not None:
         devices = sharding.mesh.size
         batch_size = -(-batch_size // devices) * devices
@@ -130,6 +133,11 @@ def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
     for batch, weight, first in evaluation_batches(split, batch_size):
         index = np.arange(first, first + batch_size, dtype=np.int32)
         yield *jax.device_put((batch, index), sharding), weight
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError("evaluate.batch_size", batch_size, "1 or more")
 
 
 def _largest_divisor(number: int, limit: int) -> int:

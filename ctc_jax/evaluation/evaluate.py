@@ -4,11 +4,23 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from ctc_jax.data import Split
+from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.activity import active_units
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
 from ctc_jax.evaluation.sharpness import laplacian_variance
 from ctc_jax.models import Model, Params
+
+
+def check(config) -> None:
+    """Refuses numbers of the section `evaluate` that leave nothing to average over.
+
+    Raises:
+      ConfigError: a number is below 1.
+    """
+    for key in ("importance_samples", "batch_size", "latents", "likelihood_samples"):
+        if config[key] < 1:
+            raise ConfigError(f"evaluate.{key}", config[key], "1 or more")
 
 
 def evaluate(
@@ -35,7 +47,11 @@ def evaluate(
     Returns:
       Numbers whose names carry their units. `importance_bound_nats` is the bound with
       `evaluate.importance_samples` samples, which `importance_samples` repeats.
+
+    Raises:
+      ConfigError: a number of the section is below 1.
     """
+    check(config)
     shared = {"batch_size": config.batch_size, "seed": seed, "sharding": sharding}
     elbo = evaluate_elbo(model, params, split, **shared)
     bounds = evaluate_importance(model, params, split, samples=config.importance_samples, **shared)
