@@ -1,0 +1,84 @@
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from ctc_jax.errors import ConfigError
+from ctc_jax.evaluation import bits_per_dimension, evaluate, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation.sharpness import laplacian_variance
+from ctc_jax.training.mesh import data_mesh, replicated
+
+
+def section(**changes):
+    sizes = {"importance_samples": 32, "batch_size": 4, "latents": 3, "likelihood_samples": 2, **changes}
+    return ml_collections.ConfigDict(sizes)
+
+
+@pytest.fixture(scope="module")
+def found(scaled, scaled_params, binary_split):
+    return evaluate(scaled, scaled_params, binary_split, section(), levels=1, seed=3)
+
+
+def test_every_promised_number_is_there_and_finite(found):
+    assert set(found) == {
+        "elbo_nats",
+        "bound_bpd",
+        "log_likelihood_nats",
+        "kl_nats/z",
+        "importance_bound_nats",
+        "importance_bound_bpd",
+        "importance_bound_standard_error_nats",
+        "importance_samples",
+        "active_units/z",
+        "multimodality_gap_nats_per_dimension",
+        "sharpness/samples",
+        "sharpness/means",
+        "sharpness/data",
+        "images",
+    }
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_bounds_are_those_of_the_whole_split(found, scaled, scaled_params, binary_split):
+    elbo = evaluate_elbo(scaled, scaled_params, binary_split, batch_size=11, seed=3)
+    bounds = evaluate_importance(scaled, scaled_params, binary_split, samples=32, batch_size=11, seed=3)
+    assert {name: found[name] for name in elbo} == pytest.approx(elbo, rel=1e-5)
+    assert found["importance_bound_nats"] == pytest.approx(bounds.mean(), rel=1e-5)
+    # The error of a mean over images: sample variance, n - 1 in the denominator.
+    variance = np.sum((bounds - bounds.mean()) ** 2) / 10
+    assert found["importance_bound_standard_error_nats"] == pytest.approx(np.sqrt(variance / 11), rel=1e-4)
+    assert (found["importance_samples"], found["images"]) == (32, 11)
+
+
+def test_the_importance_bound_is_above_the_elbo(found):
+    assert found["importance_bound_nats"] > found["elbo_nats"]
+    assert found["importance_bound_bpd"] < found["bound_bpd"]
+
+
+def test_nats_and_bits_agree(found):
+    for nats, bits in (("elbo_nats", "bound_bpd"), ("importance_bound_nats", "importance_bound_bpd")):
+        assert found[bits] == pytest.approx(bits_per_dimension(found[nats], (4, 4, 1)), rel=1e-12)
+    assert found["elbo_nats"] == pytest.approx(found["log_likelihood_nats"] - found["kl_nats/z"], rel=1e-12)
+
+
+def test_sharpness_of_the_data_is_that_of_as_many_images_as_are_drawn(found, binary_split):
+    assert found["sharpness/data"] == pytest.approx(laplacian_variance(binary_split.images[:6], 1).mean())
+
+
+def test_active_units_are_those_of_the_whole_split(found, binary_split):
+    variance = binary_split.images.mean(axis=(1, 2, 3)).var()
+    assert found["active_units/z"] == float(variance > 0.01)
+
+
+def test_four_devices_give_the_same_figures(found, scaled, scaled_params, binary_split):
+    sharding = replicated(data_mesh())
+    params = jax.device_put(scaled_params, sharding)
+    again = evaluate(scaled, params, binary_split, section(), levels=1, seed=3, sharding=sharding)
+    assert again == pytest.approx(found, rel=1e-5)
+
+
+@pytest.mark.parametrize("key", ["importance_samples", "batch_size", "latents", "likelihood_samples"])
+def test_a_number_below_one_is_refused_before_anything_is_computed(key, binary_split, scaled):
+    with pytest.raises(ConfigError) as caught:
+        evaluate(scaled, None, binary_split, section(**{key: 0}), levels=1, seed=0)
+    assert str(caught.value) == f"config.evaluate.{key} is 0; allowed: 1 or more"
