@@ -55,14 +55,14 @@ def test_importance_bound_has_one_value_for_each_image_in_order(numbered, number
 
 
 def test_figures_depend_neither_on_the_batch_size_nor_on_the_devices(scaled, scaled_params, binary_split):
-    settings = [(1, None), (3, None), (7, 1), (11, 4), (20, None)]
+    settings = [(11, None), (3, 1), (7, 4)]
     elbos, importance = [], []
     for batch_size, devices in settings:
         shared = {"batch_size": batch_size, "seed": 3, "sharding": sharding(devices)}
         elbos.append(list(evaluate_elbo(scaled, scaled_params, binary_split, **shared).values()))
         importance.append(evaluate_importance(scaled, scaled_params, binary_split, samples=4, **shared))
-    np.testing.assert_allclose(elbos[1:], np.tile(elbos[0], (4, 1)), rtol=1e-5)
-    np.testing.assert_allclose(importance[1:], np.tile(importance[0], (4, 1)), rtol=1e-5)
+    np.testing.assert_allclose(elbos[1:], np.tile(elbos[0], (2, 1)), rtol=1e-5)
+    np.testing.assert_allclose(importance[1:], np.tile(importance[0], (2, 1)), rtol=1e-5)
 
 
 def test_figures_do_depend_on_the_seed(scaled, scaled_params, binary_split):
@@ -88,8 +88,8 @@ def test_sample_k_of_image_i_uses_the_key_folded_with_i_then_k(scaled, scaled_pa
     weights = []
     for sample in range(2):
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(5), image), sample)
-        latents, log_q = scaled.recognize(scaled_params, key, batch)
-        weights.append(scaled.log_joint(scaled_params, batch, latents) - log_q)
+        latents, log_q = jax.jit(scaled.recognize)(scaled_params, key, batch)
+        weights.append(jax.jit(scaled.log_joint)(scaled_params, batch, latents) - log_q)
     np.testing.assert_allclose(found[image], importance_weighted_bound(jnp.concatenate(weights)), rtol=1e-5)
 
 
