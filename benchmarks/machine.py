@@ -7,7 +7,6 @@ import datetime
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def describe() -> dict[str, Any]:
         "memory_gib": round(int((_field(Path("/proc/meminfo"), "MemTotal") or "0 kB").split()[0]) / 2**20, 1),
         "system": _system(),
         **{name: known[name] for name in kept},
-        "torch": _version("torch"),
+        "torch": sys.modules["torch"].__version__ if "torch" in sys.modules else "",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
@@ -82,10 +81,3 @@ def _system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return f"{platform.system()} {platform.release()}"
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""

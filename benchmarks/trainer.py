@@ -1,8 +1,13 @@
-"""Our side of a comparison: training steps as the loop takes them, data included."""
+"""Our side of a comparison: training steps as the loop takes them, data included. As a script, the worker timed."""
+
+import json
+import sys
+from pathlib import Path
 
 import jax
 from machine import ROOT  # noqa: F401, makes the repository importable
 from ml_collections import ConfigDict
+from worker import serve
 
 from ctc_jax import training
 from ctc_jax.command import use_compilation_cache
@@ -42,3 +47,19 @@ class Trainer:
     def parameters(self) -> int:
         """Number of parameters."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
+
+
+def main() -> None:
+    """Trains at the command of `throughput.py`: the argument is a directory."""
+    trainer = Trainer(ConfigDict(json.loads((Path(sys.argv[1]) / "config.json").read_text())))
+
+    def report() -> dict[str, float]:
+        memory = jax.devices()[0].memory_stats() or {}
+        known = {"device_mib": memory["peak_bytes_in_use"] / 2**20} if "peak_bytes_in_use" in memory else {}
+        return {"steps_per_call": trainer.count, **known}
+
+    serve(trainer.advance, report)
+
+
+if __name__ == "__main__":
+    main()

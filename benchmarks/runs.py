@@ -1,0 +1,79 @@
+"""Whole runs for a table: made by launch.py in a process of its own, resumed when broken off, reused when finished."""
+
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from machine import ROOT
+
+import ctc_jax
+from ctc_jax.run import Run
+
+PICTURES = ("mean_and_samples", "samples")
+
+
+def name_of(config: str) -> str:
+    """`configs/cifar_ctc.py:cpu` -> `cifar_ctc-cpu`."""
+    path, _, preset = config.partition(":")
+    return Path(path).stem + (f"-{preset}" if preset else "")
+
+
+def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:
+    """The run of `config` in `root`, trained and evaluated.
+
+    Args:
+      config: as after `--config=`.
+      root: directory of all runs.
+      overrides: further arguments of launch.py.
+
+    Raises:
+      SystemExit: launch.py failed; it has said why.
+    """
+    workdir = root.absolute() / name_of(config)
+    command = [sys.executable, "launch.py", f"--config={config}", f"--workdir={workdir}", *overrides]
+    print(f"{config} in {workdir}", flush=True)
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        sys.exit(f"error: {config} failed; its run is {workdir}")
+    return ctc_jax.load(workdir)
+
+
+def last(run: Run, split: str) -> Mapping[str, Any]:
+    """The last numbers of a split.
+
+    Raises:
+      SystemExit: there are none, because the run was interrupted.
+    """
+    lines = [line for line in run.history if line["split"] == split]
+    if not lines:
+        sys.exit(f"error: {run.workdir} has no numbers of split {split}; run the same command again to finish it")
+    return lines[-1]
+
+
+def training_figures(run: Run) -> dict[str, Any]:
+    """Steps, parameters, seconds and speed."""
+    rates = [line["images_per_second"] for line in run.history if line["split"] == "train"]
+    return {
+        "steps": int(run.config.train.steps),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(run.params)),
+        "training_seconds": last(run, "train")["elapsed_seconds"],
+        "images_per_second": statistics.median(rates),
+    }
+
+
+def copy_pictures(run: Run, directory: Path, names: Sequence[str] = PICTURES) -> list[str]:
+    """Copies a run's pictures to `directory`, named for the run; their Markdown, relative to directory's parent."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for name in names:
+        source = run.workdir / "samples" / f"{name}.png"
+        if source.exists():
+            copy = directory / f"{run.workdir.name}-{name}.png"
+            shutil.copyfile(source, copy)
+            words = name.replace("_", " ")
+            lines.append(f"{run.workdir.name}, {words}:\n\n![{words}]({directory.name}/{copy.name})")
+    return lines
