@@ -81,6 +81,17 @@ def test_the_bound_is_the_log_likelihood(conditional, binary_images, log_probabi
     assert not log_q.any()
 
 
+def test_annealing_gives_a_lower_bound_that_rises_to_the_log_likelihood(conditional, binary_images, log_probability):
+    model, params = conditional
+    batch = binary_images._replace(label=jnp.full(16, 2, jnp.int32))
+    annealed = jax.jit(lambda inverse: model.elbo_terms(params, jax.random.key(0), batch, inverse).log_likelihood)
+    low, high, exact = (np.asarray(annealed(jnp.float32(inverse))) for inverse in (0.1, 0.6, 1.0))
+    assert (low < high + 1e-6).all()
+    assert (high < exact + 1e-6).all()
+    assert (exact - low).max() > 0.01
+    np.testing.assert_allclose(exact, log_probability[2], rtol=1e-5)
+
+
 def test_there_is_no_learned_latent(conditional, binary_images):
     model, params = conditional
     assert model.posterior_means(params, binary_images) == {}

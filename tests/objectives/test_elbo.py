@@ -15,13 +15,17 @@ from ctc_jax.objectives import Elbo
 
 @dataclass(frozen=True)
 class TwoLayers(Model):
-    """Says what its parameters are: the log-likelihood and the KL of two layers, for each of two images."""
+    """Says what its parameters are: the log-likelihood and the KL of two layers, for each of two images.
+
+    Its annealed log-likelihood is the log-likelihood over the inverse temperature.
+    """
 
     image_shape = (1, 1, 1)
     mask_kinds = frozenset()
 
-    def elbo_terms(self, params, key, batch):
-        return ElboTerms(params["log_likelihood"], {"low": params["low"], "high": params["high"]})
+    def elbo_terms(self, params, key, batch, mask_annealing=None):
+        annealed = 1.0 if mask_annealing is None else mask_annealing
+        return ElboTerms(params["log_likelihood"] / annealed, {"low": params["low"], "high": params["high"]})
 
 
 @pytest.fixture
@@ -42,7 +46,8 @@ def evaluate(objective, values, step=0):
 
 
 def section(**changes):
-    return ml_collections.ConfigDict({"name": "elbo", "kl_warmup_steps": 0, "free_nats": 0.0, **changes})
+    options = {"kl_warmup_steps": 0, "free_nats": 0.0, "mask_annealing_steps": 0, "mask_annealing_start": 0.1}
+    return ml_collections.ConfigDict({"name": "elbo", **options, **changes})
 
 
 BATCH = Batch(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int32))
@@ -80,6 +85,14 @@ def test_warmup_and_free_nats_together(values):
     assert metrics == {**METRICS, "loss_nats": loss}
 
 
+@pytest.mark.parametrize(("step", "inverse"), [(0, 0.0625), (2, 0.25), (3, 0.5), (4, 1.0), (900, 1.0)])
+def test_annealing_raises_the_inverse_temperature_geometrically_to_exactly_one(values, step, inverse):
+    loss, metrics, _ = evaluate(Elbo(mask_annealing_steps=4, mask_annealing_start=0.0625), values, step)
+    assert loss == pytest.approx(7.0 / inverse + 4.5, rel=1e-6)
+    assert metrics["elbo_nats"] == -loss
+    assert inverse < 1.0 or loss == 11.5
+
+
 def test_gradient_of_the_average_loss_is_that_of_the_exact_bound(one_latent, params, binary_images):
     """Against the exact expectation over z by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -109,11 +122,19 @@ def test_a_model_without_latents_trains_on_its_log_likelihood(values, monkeypatc
     assert (loss, metrics) == (7.0, {"log_likelihood_nats": -7.0, "elbo_nats": -7.0, "loss_nats": 7.0})
 
 
-def test_build_reads_both_options():
-    assert objectives.build(section(kl_warmup_steps=7, free_nats=0.5)) == Elbo(kl_warmup_steps=7, free_nats=0.5)
+def test_build_reads_every_option():
+    options = {"kl_warmup_steps": 7, "free_nats": 0.5, "mask_annealing_steps": 9, "mask_annealing_start": 0.25}
+    assert objectives.build(section(**options)) == Elbo(**options)
 
 
-@pytest.mark.parametrize(("key", "value"), [("kl_warmup_steps", -1), ("free_nats", -0.5)])
+@pytest.mark.parametrize("start", [0.0, -0.5, 1.5])
+def test_an_inverse_temperature_outside_zero_to_one_is_refused(start):
+    with pytest.raises(ConfigError) as caught:
+        objectives.build(section(mask_annealing_start=start))
+    assert str(caught.value) == f"config.objective.mask_annealing_start is {start}; allowed: above 0, at most 1"
+
+
+@pytest.mark.parametrize(("key", "value"), [("kl_warmup_steps", -1), ("free_nats", -0.5), ("mask_annealing_steps", -2)])
 def test_a_negative_option_is_refused(key, value):
     with pytest.raises(ConfigError) as caught:
         objectives.build(section(**{key: value}))
