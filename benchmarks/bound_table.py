@@ -7,9 +7,9 @@ arguments go to launch.py, for example --config.train.steps=1000.
 from pathlib import Path
 from typing import NamedTuple
 
+from finished_runs import copy_pictures, finish, last, training_figures
 from machine import ROOT, limit_threads
 from results import RESULTS, parser, write
-from runs import copy_pictures, finish, last, training_figures
 
 from ctc_jax.run import Run
 
@@ -30,7 +30,7 @@ class Table(NamedTuple):
     bits: bool
 
 
-READ, RECALLED = "read in the source", "recalled, not confirmed"
+READ, RECALLED = "V: read in the source", "M: from memory, not confirmed"
 TABLES = {
     "cifar": Table(
         "CIFAR-10: four likelihoods on one network",

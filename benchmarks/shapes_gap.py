@@ -8,9 +8,9 @@ Further arguments go to launch.py, for example --config.train.steps=1000.
 from pathlib import Path
 
 import numpy as np
+from finished_runs import copy_pictures, finish, last, training_figures
 from machine import ROOT, limit_threads
 from results import parser, write
-from runs import copy_pictures, finish, last, training_figures
 
 from ctc_jax.run import Run
 
