@@ -39,7 +39,7 @@ def measure(key: str, value: Any, shared: dict[str, Any], rounds: int, seconds: 
 
 
 def plot(tables: dict[str, list[dict[str, Any]]], path) -> None:
-    """Milliseconds a step and images a second against what varies, both axes logarithmic."""
+    """Milliseconds a step and images a second against what varies, on a logarithmic axis."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -59,10 +59,10 @@ def plot(tables: dict[str, list[dict[str, Any]]], path) -> None:
         panel.set_xlabel(axis)
         panel.set_ylabel("ms/step", color=step.get_color())
         right.set_ylabel("images/s", color=rate.get_color())
-        panel.set_ylim(bottom=0)
-        right.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.1 * max(row["step_ms"] for row in rows))
+        right.set_ylim(0, 1.1 * max(row["images_per_second"] for row in rows))
         panel.set_title(f"{axis} varies")
-        panel.legend(handles=[step, rate], frameon=False, fontsize=8)
+    figure.legend(handles=[step, rate], loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 

@@ -166,9 +166,10 @@ def main() -> None:
     notes.append(
         "Medians over rounds in which each side takes its turn in its own process; the ratio is PyTorch's time over "
         "ours within a round, so above 1 we are faster; the target is 1.0. Both gather each batch from the whole "
-        "training part in memory. Memory is the peak of the process, libraries, data and compilation included. Times in "
-        "seconds are from the start of a process to the end of its first step: cold, with an empty compilation cache; warm, "
-        "with a filled one (PyTorch, which compiles nothing, is under warm); resume, warm and from a checkpoint."
+        "training part in memory. Memory is the peak of the process, libraries, data and compilation included. Times "
+        "in seconds are from the start of a process to the end of its first step: cold, with an empty compilation "
+        "cache; warm, with a filled one (PyTorch, which compiles nothing, is under warm); resume, warm and from a "
+        "checkpoint."
     )
     write(arguments.output, "Training throughput", {"": rows}, notes)
 
