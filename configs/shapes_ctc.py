@@ -8,7 +8,7 @@ from configs import shapes
 CTC = {
     "likelihood.name": "ctc",
     "likelihood.components": 128,
-    "likelihood.family": "logistic",
+    "likelihood.family": "gaussian",
     "likelihood.mask_group": "image",
     "likelihood.scale": "channel",
     "likelihood.fixed_scale": 30.0,

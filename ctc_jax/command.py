@@ -22,6 +22,7 @@ from ctc_jax.reporting import MetricWriter, Picture, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
 from ctc_jax.training import Outcome
+from ctc_jax.training.host_memory import keep_host_memory
 
 EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: 0, Outcome.DIVERGED: 3}
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
@@ -42,6 +43,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     act = choose(MODES, mode, "mode")
     logging.set_verbosity(logging.WARNING)  # JAX reports each accelerator that is not there
     use_compilation_cache()
+    keep_host_memory()
     if mode != "train":
         training.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report")

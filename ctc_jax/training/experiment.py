@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from ctc_jax import data, gradients, likelihoods, models, objectives
 from ctc_jax.data import BatchStream, Dataset
 from ctc_jax.errors import ConfigError, choose
+from ctc_jax.evaluation.evaluate import check as check_evaluation
 from ctc_jax.models import ImageSpace, Model
 from ctc_jax.training import optimizer
 from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh, replicated
@@ -73,6 +74,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
         raise ConfigError(
             "objective.mask_annealing_steps", found, f"0 for likelihood {config.likelihood.name}; only ctc has masks"
         )
+    check_evaluation(config.evaluate)
     for key in ("log_every", "evaluate_every", "checkpoint_every"):
         at_least("train", train, key, 1)
     for key in ("picture_every", "steps_per_call"):
