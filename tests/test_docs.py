@@ -1,0 +1,115 @@
+"""What the README, docs/ and the notebook say against what is there: files, config keys, names, commands."""
+
+import ast
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from configs import base
+from ctc_jax import command, data, likelihoods, models
+from ctc_jax.reporting.page import flatten
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOK = json.loads((ROOT / "notebooks" / "explore.ipynb").read_text())
+KEYS = flatten(base.get_config().to_dict())
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors a Markdown file's headings get."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def markdown(path: Path) -> str:
+    return path.read_text()
+
+
+def notebook_text() -> str:
+    return "\n".join("".join(cell["source"]) for cell in NOTEBOOK["cells"])
+
+
+TEXTS = {**{name_of(path): markdown(path) for path in DOCUMENTS}, "notebooks/explore.ipynb": notebook_text()}
+PYTHON = [
+    *(
+        (f"{name}-{n}", code)
+        for name, text in TEXTS.items()
+        for n, (kind, code) in enumerate(FENCE.findall(text))
+        if kind == "python"
+    ),
+    ("notebook", "\n".join("".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code")),
+]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_local_link_leads_somewhere(name):
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", TEXTS[name])):
+        if re.match(r"https?:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        path = (ROOT / name).parent / file if file else ROOT / name
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text()), target
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_file_of_the_project_that_is_named_exists(name):
+    for path in re.findall(r"\b(?:configs|ctc_jax|benchmarks|tests)/[a-z0-9_/]+\.py\b", TEXTS[name]):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_config_key_that_is_named_exists(name):
+    text = TEXTS[name]
+    typed = re.findall(r"--config\.([a-z0-9_.]+)", text)
+    quoted = re.findall(rf"`((?:{'|'.join(base.SECTIONS)})\.[a-z0-9_]+)(?:=[^`]*)?`", text)
+    for key in {*typed, *quoted} - {"report.html"}:
+        assert key in KEYS, key
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_launch_line_names_an_experiment_preset_and_mode_that_exist(name):
+    for path, preset in re.findall(r"--config=(configs/[a-z0-9_]+)\.py(?::(\w+))?", TEXTS[name]):
+        module = importlib.import_module(path.replace("/", "."))
+        assert module.get_config(preset)
+    for mode in re.findall(r"--mode=(\w+)", TEXTS[name]):
+        assert mode in command.MODES
+
+
+@pytest.mark.parametrize(("name", "code"), PYTHON, ids=[name for name, _ in PYTHON])
+def test_a_python_block_compiles_and_what_it_imports_exists(name, code):
+    tree = ast.parse(code, name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                importlib.import_module(alias.name)
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                found = hasattr(module, alias.name)
+                assert found or importlib.import_module(f"{node.module}.{alias.name}"), alias.name
+
+
+@pytest.mark.parametrize("registry", [likelihoods.REGISTRY, models.REGISTRY, data.REGISTRY, command.MODES])
+def test_the_readme_has_a_table_row_for_each_name(registry):
+    for name in registry:
+        assert re.search(rf"^\| `{name}`", TEXTS["README.md"], re.MULTILINE), name
+
+
+def test_the_notebook_is_committed_executed_without_errors_and_without_paths_of_a_machine():
+    code = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code)
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) == 5
+    printed = "".join("".join(output.get("text", "")) for output in outputs)
+    assert not re.search(r"/(home|tmp|root|work)/", printed)
