@@ -1,4 +1,13 @@
-"""Trains, evaluates, samples or reports one config, or sweeps it: flags in, one call. See README.md."""
+"""Trains, evaluates, samples or reports one experiment, or sweeps it. Flags in, one call; see README.md.
+
+  python launch.py --config=configs/shapes_ctc.py                              train, or go on; then evaluate and report
+  python launch.py --config=configs/cifar_ctc.py:cpu                           a preset of an experiment
+  python launch.py --config=configs/cifar_ctc.py --workdir=runs/lower --config.train.learning_rate=2e-4
+  python launch.py --config=configs/cifar_ctc.py --mode=evaluate               the numbers of a trained run
+  python launch.py --config=configs/cifar_ctc.py --sweep=configs/sweeps/likelihoods.py
+
+--config.KEY=VALUE changes one key; configs/base.py lists all keys with their meaning.
+"""
 
 import sys
 from pathlib import Path
@@ -8,10 +17,11 @@ from ml_collections import config_flags
 
 from configs import base
 from ctc_jax import command, command_line, sweeps
+from ctc_jax.errors import UserError
 from ctc_jax.reporting.page import flatten
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file, with a preset after a colon if it has any.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run, or of all of a sweep's; default runs/NAME.")
+CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file; FILE:PRESET for one of its presets.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run or of a sweep's runs; default runs/NAME[-PRESET].")
 MODE = flags.DEFINE_enum("mode", "train", sorted(command.MODES), "What to do with the run; a run that exists resumes.")
 SWEEP = flags.DEFINE_string("sweep", None, "Sweep file: run the config once for each of its overrides.")
 EXECUTOR = flags.DEFINE_enum("executor", "local", ["local", "slurm"], "Where a sweep's runs go.")
@@ -21,6 +31,8 @@ PARALLEL = flags.DEFINE_integer("sweep_parallel", 1, "Local runs of a sweep at o
 def main(argv: list[str]) -> int:
     """One call; its exit code."""
     del argv
+    if CONFIG.value is None:
+        raise UserError("--config is missing; give an experiment, such as --config=configs/shapes_ctc.py")
     file = config_flags.get_config_filename(flags.FLAGS["config"])
     path, _, preset = file.partition(":")
     names = [f"runs/{Path(path).stem}", preset, Path(SWEEP.value or "").stem]
@@ -39,5 +51,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
     app.run(command_line.one_line(main), flags_parser=command_line.parser(lambda: flatten(base.get_config().to_dict())))

@@ -4,7 +4,7 @@ from typing import Any
 
 import ml_collections
 
-from ctc_jax.errors import ConfigError, choose
+from ctc_jax.errors import ConfigError, UserError, nearest
 
 Changes = dict[str, Any]
 
@@ -25,16 +25,20 @@ def experiment(
       preset: what stood after the colon of `--config=FILE:PRESET`; "" is none.
 
     Raises:
-      ConfigError: no such preset, or a key that does not exist.
+      UserError: no such preset.
+      ConfigError: a key that does not exist.
     """
-    config = get_config()
-    chosen = choose({"": {}, **(presets or {})}, preset, "preset") if preset else {}
-    for key, value in {**changes, **chosen}.items():
+    config = get_config().lock()  # unlocked, it would take a misspelt key for a new one
+    presets = presets or {}
+    if preset and preset not in presets:
+        has = f"presets {', '.join(sorted(presets))}" if presets else "no presets"
+        raise UserError(f"preset {preset!r} does not exist; this experiment has {has}{nearest(preset, presets)}")
+    for key, value in {**changes, **presets.get(preset, {})}.items():
         try:
             config.update_from_flattened_dict({key: value})
         except KeyError:
             raise ConfigError(key, value, "only keys of configs/base.py") from None
-    return config
+    return config.unlock()
 
 
 def data() -> dict:
