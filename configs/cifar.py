@@ -25,7 +25,7 @@ PRESETS = {
         "model.width": 64,
         "model.blocks": 1,
         "model.features": 32,
-        "train.steps": 2_500,
+        "train.steps": 2_000,
         "train.batch_size": 64,
         "train.learning_rate": 1e-3,
         "train.warmup_steps": 100,
@@ -33,7 +33,7 @@ PRESETS = {
         "train.evaluate_every": 500,
         "train.checkpoint_every": 500,
         "train.picture_every": 0,
-        "evaluate.importance_samples": 10,
+        "evaluate.importance_samples": 5,
     }
 }
 

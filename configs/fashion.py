@@ -22,14 +22,14 @@ PRESETS = {
     "cpu": {
         "model.width": 48,
         "model.blocks": 1,
-        "train.steps": 4_000,
+        "train.steps": 3_000,
         "train.batch_size": 64,
         "train.warmup_steps": 100,
         "train.ema_decay": 0.99,
         "train.evaluate_every": 1_000,
         "train.checkpoint_every": 1_000,
         "train.picture_every": 0,
-        "evaluate.importance_samples": 10,
+        "evaluate.importance_samples": 5,
     }
 }
 
