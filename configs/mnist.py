@@ -8,7 +8,7 @@ SHARED = {
     "model.width": 200,
     "model.blocks": 2,
     "model.activation": "tanh",
-    "train.steps": 100_000,
+    "train.steps": 60_000,
     "train.batch_size": 100,
     "train.learning_rate": 1e-3,
     "train.warmup_steps": 0,

@@ -6,7 +6,12 @@ python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binar
 
 from configs import mnist
 
-DYNAMIC = {"data.name": "mnist", "data.binarization": "dynamic", "likelihood.name": "bernoulli", "model.features": 1}
+DYNAMIC = {
+    "data.name": "mnist",
+    "data.binarization": "dynamic",
+    "likelihood.name": "bernoulli",
+    "model.features": 1,  # a pixel's logit, which the last dense layer makes
+}
 PRESETS = {"static": {"data.name": "static_mnist", "data.binarization": "none"}}
 
 

@@ -69,5 +69,10 @@ class Model(Protocol):
 def pixel_log_prob(
     pixels: Distribution, image: Integer[Array, "batch height width channels"], mask_annealing: jax.Array | None
 ) -> Float[Array, " batch"]:
-    """log p(x|z), or its annealed lower bound where an inverse temperature is given."""
-    return pixels.log_prob(image) if mask_annealing is None else pixels.annealed_log_prob(image, mask_annealing)
+    """log p(x|z), or its annealed lower bound where an inverse temperature is given.
+
+    A distribution without masks is its own annealed bound: a power mean of one value is that value.
+    """
+    if mask_annealing is None or not hasattr(pixels, "annealed_log_prob"):
+        return pixels.log_prob(image)
+    return pixels.annealed_log_prob(image, mask_annealing)

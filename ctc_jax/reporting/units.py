@@ -8,6 +8,7 @@ from typing import SupportsFloat
 UNITS = {
     "bpd": "bpd",
     "nats": "nats",
+    "nats_per_dimension": "nats a dimension",
     "seconds": "s",
     "ms": "ms",
     "mib": "MiB",
@@ -29,7 +30,7 @@ def split_unit(name: str) -> tuple[str, str]:
 
 
 def format_number(value: SupportsFloat | str, unit: str = "") -> str:
-    """Four significant digits, thousands apart; rates above 10 whole; a text as it is."""
+    """Four significant digits, thousands apart; nats to a hundredth; rates above 10 whole; a text as it is."""
     if isinstance(value, str):
         return value
     if isinstance(value, Integral):
@@ -40,6 +41,8 @@ def format_number(value: SupportsFloat | str, unit: str = "") -> str:
         return f"{number:g}"
     if size >= 1e9 or size < 1e-3:
         return f"{number:.3e}"
+    if unit == "nats" and size >= 100:  # models differ by tenths of a nat, however many nats an image has
+        return f"{number:,.2f}"
     if size >= 1000 or (unit.endswith("/s") and size >= 10):
         return f"{number:,.0f}"
     return f"{number:.{3 - max(-1, math.floor(math.log10(size)))}f}"

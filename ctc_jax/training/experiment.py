@@ -69,11 +69,6 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     objectives.build(config.objective)
     choose(models.REGISTRY, config.model.name, "model.name")
     choose(likelihoods.REGISTRY, config.likelihood.name, "likelihood.name")
-    if config.objective.mask_annealing_steps and config.likelihood.name != "ctc":
-        found = config.objective.mask_annealing_steps
-        raise ConfigError(
-            "objective.mask_annealing_steps", found, f"0 for likelihood {config.likelihood.name}; only ctc has masks"
-        )
     check_evaluation(config.evaluate)
     for key in ("log_every", "evaluate_every", "checkpoint_every"):
         at_least("train", train, key, 1)

@@ -174,8 +174,9 @@ class _Training:
             sharding=self._experiment.sharding,
         )
         writer.write(step, "validation", numbers)
+        averaged = " of the averaged parameters" if state.average else ""
         progress.message(
-            f"step {step:,}: validation bound {numbers['bound_bpd']:.4f} bpd, {numbers['elbo_nats']:.2f} nats"
+            f"step {step:,}: validation bound{averaged} {numbers['bound_bpd']:.4f} bpd, {numbers['elbo_nats']:.2f} nats"
         )
         return numbers["bound_bpd"]
 

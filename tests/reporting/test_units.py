@@ -26,7 +26,7 @@ def test_unit_is_split_from_the_name(name, expected):
     ("value", "unit", "expected"),
     [
         (4.81234, "bpd", "4.812"),
-        (np.float32(-10246.3), "nats", "-10,246"),
+        (np.float32(-10246.25), "nats", "-10,246.25"),
         (48.1, "nats", "48.10"),
         (312.4, "images/s", "312"),
         (3.5, "images/s", "3.500"),
@@ -46,3 +46,7 @@ def test_number_is_written_to_four_digits(value, unit, expected):
 def test_metric_reads_as_a_phrase():
     assert describe("bound_bpd", 4.812) == "bound 4.812 bpd"
     assert describe("images_per_second", 312.0) == "312 images/s"
+
+
+def test_the_longer_unit_wins():
+    assert describe("multimodality_gap_nats_per_dimension", 0.5) == "multimodality gap 0.5000 nats a dimension"
