@@ -14,9 +14,9 @@ from ctc_jax.models import Model, Params
 from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
 
 CAPTIONS = {
-    "samples": "Samples: a code from the prior, then pixels from the likelihood",
+    "samples": "Samples: a latent of the prior, then pixels from the likelihood",
     "reconstructions": "Test images beside the likelihood's mean at a code of the recognition model",
-    "mean_and_samples": "Each row one code from the prior: the likelihood's mean, then samples of the likelihood",
+    "mean_and_samples": "Each row one latent of the prior: the likelihood's mean, then samples of the likelihood",
 }
 SAMPLES = 64
 PAIRS = 32
