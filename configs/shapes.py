@@ -8,21 +8,22 @@ from configs import base
 SHARED = {
     "data.name": "shapes",
     "model.name": "class_conditional",
-    "model.width": 64,
-    "model.blocks": 2,
+    "model.width": 128,
+    "model.blocks": 0,
     "model.features": 64,
     "train.steps": 6_000,
-    "train.batch_size": 64,
-    "train.learning_rate": 1e-3,
+    "train.batch_size": 48,
+    "train.learning_rate": 2e-3,
     "train.beta2": 0.99,
     "train.warmup_steps": 100,
     "train.ema_decay": 0.995,
     "train.log_every": 250,
     "train.evaluate_every": 2_000,
-    "train.checkpoint_every": 2_000,
+    "train.checkpoint_every": 1_000,
     "train.picture_every": 0,
     "evaluate.importance_samples": 1,
     "evaluate.batch_size": 64,
+    "evaluate.latents": 32,
 }
 
 

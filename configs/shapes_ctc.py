@@ -7,12 +7,13 @@ from configs import shapes
 
 CTC = {
     "likelihood.name": "ctc",
-    "likelihood.components": 128,
+    "likelihood.components": 160,
     "likelihood.family": "gaussian",
     "likelihood.mask_group": "image",
     "likelihood.scale": "channel",
-    "likelihood.fixed_scale": 30.0,
-    "objective.mask_annealing_steps": 900,
+    "likelihood.fixed_scale": 8.0,
+    "objective.mask_annealing_steps": 2_000,
+    "objective.mask_annealing_start": 1e-4,
 }
 
 

@@ -20,7 +20,8 @@ class CTC(nn.Module):
       bits: levels are 0..2^bits-1.
       components: K, without the off component.
       family: of the values, a key of `VALUE_FAMILIES`.
-      mask_group: positions that share a mask; a group's logits are the mean over its positions.
+      mask_group: positions that share a mask; a group's logits are the sum over its n positions divided by sqrt(n),
+        which leaves them, and the speed at which they are learned, on the scale of a single position's.
       autoregressive: whether a channel's means depend linearly on the channels before it, with slopes in (-1, 1).
       off: whether one further component is exactly black.
       scale: a key of `value_outputs.SCALES`.
@@ -60,7 +61,7 @@ class CTC(nn.Module):
         logits, slopes = jnp.split(others, (masks,))
         positions = features.shape[:-1]
         rows, columns = self.mask_group.patch(*positions[-2:])
-        logits = self.mask_group.total(logits.reshape(masks, *positions)) / (rows * columns)
+        logits = self.mask_group.total(logits.reshape(masks, *positions)) / math.sqrt(rows * columns)
         coefficients = None
         if pairs:
             coefficients = values_last(jnp.tanh(slopes), (pairs, self.components), positions)
