@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+from machine import ROOT  # noqa: F401, makes the repository importable
 
 from ctc_jax.distributions import GroupedCTC
 from ctc_jax.likelihoods import build

@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import Distribution, constraints
 
+from ctc_jax.distributions.channels_first import channels_first
 from ctc_jax.distributions.log_mixture import log_mixture
 from ctc_jax.distributions.mask_group import MaskGroup
 from ctc_jax.distributions.registry import VALUE_FAMILIES
@@ -77,7 +78,7 @@ class GroupedCTC(Distribution):
             parameter = jnp.broadcast_to(parameter, batch + parameter.shape[-4:])
             return jnp.moveaxis(parameter, (-1, -2), (0, 1)).reshape(parameter.shape[-1], components, -1)
 
-        level = _channels_first(value).reshape(value.shape[-1], 1, -1)
+        level = channels_first(value).reshape(value.shape[-1], 1, -1)
         loc, log_scale = positions_last(self.loc), positions_last(self.log_scale)
         level = jnp.broadcast_to(level, loc.shape)
         if self.coefficients is not None:
@@ -202,12 +203,3 @@ class GroupedCTC(Distribution):
             [loc[..., c] for c in range(channels)], [log_scale[..., c] for c in range(channels)], coefficients, value
         )
         return jnp.where((mask == components)[..., None], 0.0, levels)
-
-
-def _channels_first(value):
-    """`[..., channels]` levels to float32 `[channels, ...]`, by a product with the identity, exact for levels.
-
-    A plain transposition would be drawn into every loop that reads it, where strided bytes prevent vectorization.
-    """
-    identity = jnp.eye(value.shape[-1], dtype=jnp.float32)
-    return lax.dot_general(identity, value.astype(jnp.float32), (((1,), (value.ndim - 1,)), ((), ())))

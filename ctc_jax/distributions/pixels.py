@@ -6,6 +6,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import BernoulliLogits, CategoricalLogits, Distribution, Independent
 
+from ctc_jax.distributions.channels_first import channels_first
+from ctc_jax.distributions.log_categorical import log_categorical
+
 
 class IndependentPixels(Independent):
     """`base` with `[*batch, height, width, channels]` of levels read as images.
@@ -44,7 +47,7 @@ class PixelBernoulli(BernoulliLogits):
 
 
 class PixelCategorical(CategoricalLogits):
-    """Levels 0..2^bits-1, each with its own logit."""
+    """Levels 0..2^bits-1, each with its own logit; the last batch axis is the channels."""
 
     @property
     def mean(self) -> Float[Array, "..."]:
@@ -58,4 +61,11 @@ class PixelCategorical(CategoricalLogits):
 
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """Log mass, nats; leading axes of `value` may be more than those of the logits."""
-        return super().log_prob(jnp.asarray(value).astype(jnp.int32))
+        value = jnp.asarray(value)
+        shape = lax.broadcast_shapes(value.shape, self.batch_shape)
+        logits = jnp.broadcast_to(self.logits, (*shape, self.logits.shape[-1]))
+        # Levels, channels, then flat positions: the order in which the output layer has computed the logits.
+        logits = jnp.moveaxis(logits, (-1, -2), (0, 1))
+        levels = channels_first(jnp.broadcast_to(value, shape))
+        log_prob = log_categorical(logits.reshape(logits.shape[0], -1), levels.reshape(-1))
+        return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1)

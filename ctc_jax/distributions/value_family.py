@@ -5,9 +5,10 @@ the masses sum to 1. Locations and scales are in levels.
 """
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -108,8 +109,11 @@ def _log_mass(family, bits, level, loc, log_scale):
 
 
 def _forward(family, bits, level, loc, log_scale):
-    # The inputs are saved and the exponentials repeated: on every backend that is cheaper than storing them.
-    return _log_mass(family, bits, level, loc, log_scale), (level, loc, log_scale)
+    # The inputs are saved, not what value and derivative share, which XLA may store or compute twice. Computed from
+    # whole arrays, as in the backward pass, it is the same expression there, found and computed once.
+    linear, factor = family.pieces(level, loc, _inverse_scale(log_scale, bits), bits)
+    value = reduce(operator.add, linear) + jnp.log(reduce(operator.mul, factor))
+    return value, (level, loc, log_scale)
 
 
 def _backward(family, bits, saved, cotangent):

@@ -1,5 +1,6 @@
 import jax
 import numpy as np
+import pytest
 
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
@@ -13,6 +14,23 @@ def test_is_a_dense_layer_in_units_split_into_groups():
     expected = (np.float64(features).reshape(12, 5) @ kernel.T + bias) * [10, 20, 1]
     first, second = layer.apply(parameters, features)
     np.testing.assert_allclose(np.concatenate([first, second]), expected.T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [2, 5])
+def test_gradients_are_those_of_a_dense_layer_with_fewer_or_more_features_than_outputs(features):
+    layer = OutputLayer(((10.0, 20.0), (1.0,)), ((1.0, -1.0), (0.5,)))
+    inputs = jax.random.normal(jax.random.key(0), (2, 3, 2, features))
+    parameters = layer.init(jax.random.key(1), inputs)
+    cotangent = jax.random.normal(jax.random.key(2), (3, 12))
+    _, pull = jax.vjp(layer.apply, parameters, inputs)
+    found, by_inputs = pull((cotangent[:2], cotangent[2:]))
+    scaled = np.float64(cotangent) * [[10], [20], [1]]
+    kernel = np.float64(parameters["params"]["kernel"])
+    np.testing.assert_allclose(found["params"]["bias"], scaled.sum(1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found["params"]["kernel"], scaled @ np.float64(inputs).reshape(12, -1), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(by_inputs.reshape(12, -1), scaled.T @ kernel, rtol=1e-4, atol=1e-5)
 
 
 def test_values_last_reverses_values_behind_positions():
