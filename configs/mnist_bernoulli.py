@@ -10,7 +10,7 @@ DYNAMIC = {
     "data.name": "mnist",
     "data.binarization": "dynamic",
     "likelihood.name": "bernoulli",
-    "model.features": 1,  # a pixel's logit, which the last dense layer makes
+    "model.features": 4,
 }
 PRESETS = {"static": {"data.name": "static_mnist", "data.binarization": "none"}}
 

@@ -16,7 +16,7 @@ class Bernoulli(nn.Module):
     @nn.compact
     def __call__(self, features: Float[Array, "*batch height width features"]) -> IndependentPixels:
         """The distribution on images of levels 0 and 1."""
-        zeros, ones = (0.0,) * self.channels, (1.0,) * self.channels
+        zeros, ones = (0.0,) * self.channels, (8.0,) * self.channels
         (logits,) = OutputLayer((ones,), (zeros,), name="output")(features)
         return IndependentPixels(PixelBernoulli(values_last(logits, (self.channels,), features.shape[:-1])))
 

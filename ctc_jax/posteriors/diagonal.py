@@ -18,9 +18,11 @@ class DiagonalGaussian(nn.Module):
     @nn.compact
     def __call__(self, hidden: Float[Array, "batch features"]) -> dist.Distribution:
         """Returns a distribution with batch shape [batch] and event shape [latents], in float32."""
-        # A start near the prior: a posterior that is far from it makes the first KL, and its gradient, huge.
+        hidden = hidden.astype(jnp.float32)
+        # Widths start at the prior's. Locations start at full gain: near the prior a code says nothing about its image,
+        # the decoder learns to ignore it, and the KL takes thousands of steps to leave zero.
+        loc = nn.Dense(self.latents, name="loc")(hidden)
         small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-        moments = nn.Dense(2 * self.latents, dtype=jnp.float32, kernel_init=small)(hidden.astype(jnp.float32))
-        loc, log_scale = jnp.split(moments, 2, axis=-1)
+        log_scale = nn.Dense(self.latents, kernel_init=small, name="log_scale")(hidden)
         # exp(-8) of the prior's width is 11 bits a latent beyond any use; above exp(4) only an exploding run goes.
         return dist.Normal(loc, jnp.exp(jnp.clip(log_scale, -8.0, 4.0))).to_event(1)
