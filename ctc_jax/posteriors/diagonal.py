@@ -1,9 +1,11 @@
 """Diagonal Gaussian recognition family. Tests: tests/posteriors/test_diagonal.py."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
 
 
 class DiagonalGaussian(nn.Module):
@@ -18,11 +20,16 @@ class DiagonalGaussian(nn.Module):
     @nn.compact
     def __call__(self, hidden: Float[Array, "batch features"]) -> dist.Distribution:
         """Returns a distribution with batch shape [batch] and event shape [latents], in float32."""
-        hidden = hidden.astype(jnp.float32)
-        # Widths start at the prior's. Locations start at full gain: near the prior a code says nothing about its image,
-        # the decoder learns to ignore it, and the KL takes thousands of steps to leave zero.
-        loc = nn.Dense(self.latents, name="loc")(hidden)
-        small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-        log_scale = nn.Dense(self.latents, kernel_init=small, name="log_scale")(hidden)
+        moments = nn.Dense(2 * self.latents, kernel_init=_start)(hidden.astype(jnp.float32))
+        loc, log_scale = jnp.split(moments, 2, axis=-1)
         # exp(-8) of the prior's width is 11 bits a latent beyond any use; above exp(4) only an exploding run goes.
         return dist.Normal(loc, jnp.exp(jnp.clip(log_scale, -8.0, 4.0))).to_event(1)
+
+
+def _start(key: Key[Array, ""], shape: tuple[int, int], dtype: DTypeLike) -> Float[Array, "features moments"]:
+    # Widths start at the prior's. Locations start at full gain: near the prior a code says nothing about its image,
+    # the decoder learns to ignore it, and the KL takes thousands of steps to leave zero.
+    full, small = (nn.initializers.variance_scaling(gain, "fan_in", "truncated_normal") for gain in (1.0, 0.01))
+    key_loc, key_scale = jax.random.split(key)
+    half = (shape[0], shape[1] // 2)
+    return jnp.concatenate([full(key_loc, half, dtype), small(key_scale, half, dtype)], axis=1)

@@ -54,3 +54,12 @@ def test_moments_are_float32_whatever_the_features(posterior):
 def test_unknown_name_is_one_line_that_names_the_key():
     with pytest.raises(ConfigError, match=r"^config\.posterior\.name is 'diagnal'.* \(did you mean diagonal\?\)$"):
         posteriors.build(ml_collections.ConfigDict({"name": "diagnal"}), latents=2)
+
+
+def test_locations_start_at_full_gain_and_widths_near_the_prior():
+    features = jax.random.normal(jax.random.key(2), (2000, 64))
+    posterior = posteriors.build(ml_collections.ConfigDict({"name": "diagonal"}), latents=32)
+    q = posterior.apply(posterior.init(jax.random.key(0), features), features)
+    # Unit features through a kernel of variance 1/64: locations of variance 1, to the spread of 2048 kernel entries.
+    np.testing.assert_allclose(np.var(q.mean), 1.0, rtol=4 * np.sqrt(2 / 2048))
+    np.testing.assert_allclose(np.var(0.5 * np.log(q.variance)), 0.01, rtol=4 * np.sqrt(2 / 2048))
