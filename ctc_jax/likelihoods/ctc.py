@@ -20,8 +20,8 @@ class CTC(nn.Module):
       bits: levels are 0..2^bits-1.
       components: K, without the off component.
       family: of the values, a key of `VALUE_FAMILIES`.
-      mask_group: positions that share a mask; a group's logits are the sum over its n positions divided by sqrt(n),
-        which leaves them, and the speed at which they are learned, on the scale of a single position's.
+      mask_group: positions that share a mask; a group's logits are the mean over its positions. Slow logits are meant:
+        on the scale of one position's, spare components die before they have found a mode of their own.
       autoregressive: whether a channel's means depend linearly on the channels before it, with slopes in (-1, 1).
       off: whether one further component is exactly black.
       scale: a key of `value_outputs.SCALES`.
@@ -53,15 +53,14 @@ class CTC(nn.Module):
             self.bits,
             self.scale,
             self.fixed_scale,
-            others=masks + pairs * self.components,
-            spread=self.mask_group == MaskGroup(1),
+            masks=masks,
+            others=pairs * self.components,
+            mask_group=self.mask_group,
             name="values",
         )
-        others, loc, log_scale = values(features)
-        logits, slopes = jnp.split(others, (masks,))
+        logits, slopes, loc, log_scale = values(features)
         positions = features.shape[:-1]
-        rows, columns = self.mask_group.patch(*positions[-2:])
-        logits = self.mask_group.total(logits.reshape(masks, *positions)) / math.sqrt(rows * columns)
+        logits = logits.reshape(masks, *positions[:-2], *self.mask_group.grid(*positions[-2:]))
         coefficients = None
         if pairs:
             coefficients = values_last(jnp.tanh(slopes), (pairs, self.components), positions)

@@ -19,7 +19,7 @@ class Gaussian(nn.Module):
     def __call__(self, features: Float[Array, "*batch height width features"]) -> IndependentPixels:
         """The distribution on images of levels 0..2^bits-1."""
         values = ValueOutputs(1, self.channels, self.bits, self.scale, self.fixed_scale, name="values")
-        _, loc, log_scale = values(features)
+        _, _, loc, log_scale = values(features)
         return IndependentPixels(DiscretizedGaussian(loc[..., 0, :], log_scale[..., 0, :], bits=self.bits))
 
 

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from ctc_jax.distributions import MaskGroup
+
 
 class OutputLayer(nn.Module):
     """A dense layer at every position; parameters float32, outputs float32 with positions innermost.
@@ -19,24 +21,48 @@ class OutputLayer(nn.Module):
     Attributes:
       units: for each group, what one unit of each output is worth, so that the kernel is learned at a scale near 1.
       start: for each group, each output's value at initialization, in units.
+      mean_over: for each group, the pixels over which its outputs are averaged; empty averages none. Computed from the
+        mean of the features, which is the same and costs a row for each patch in place of each pixel.
     """
 
     units: tuple[tuple[float, ...], ...]
     start: tuple[tuple[float, ...], ...]
+    mean_over: tuple[MaskGroup, ...] = ()
 
     @nn.compact
-    def __call__(
-        self, features: Float[Array, "*batch height width features"]
-    ) -> tuple[Float[Array, "_ positions"], ...]:
-        """Products in the features' dtype, sums in float32."""
-        rows = features.reshape(-1, features.shape[-1])
+    def __call__(self, features: Float[Array, "*batch height width features"]) -> tuple[Float[Array, "_ _"], ...]:
+        """Products in the features' dtype, sums in float32.
+
+        Raises:
+          ConfigError: patches do not tile the image.
+        """
         units, start = (jnp.asarray(sum(groups, ()), jnp.float32) for groups in (self.units, self.start))
         initializer = nn.initializers.variance_scaling(0.01, "fan_in", "normal", in_axis=1, out_axis=0)
-        kernel = self.param("kernel", initializer, (len(units), rows.shape[-1]), jnp.float32)
+        kernel = self.param("kernel", initializer, (len(units), features.shape[-1]), jnp.float32)
         bias = self.param("bias", lambda *_: start)
         weights = (kernel * units[:, None]).astype(features.dtype)
-        outputs = _affine(weights, bias * units, rows)
-        return tuple(jnp.split(outputs, list(accumulate(len(group) for group in self.units))[:-1]))
+        ends = list(accumulate(len(group) for group in self.units))[:-1]
+        parts = list(zip(jnp.split(weights, ends), jnp.split(bias * units, ends), strict=True))
+        means = self.mean_over or (MaskGroup(1),) * len(parts)
+        outputs = [None] * len(parts)
+        for group in sorted(set(means), key=means.index):
+            indices = [index for index, mean in enumerate(means) if mean == group]
+            chosen_weights, chosen_offset = (jnp.concatenate([parts[i][j] for i in indices]) for j in (0, 1))
+            product = _affine(chosen_weights, chosen_offset, _rows(features, group))
+            ends = list(accumulate(len(parts[index][1]) for index in indices))[:-1]
+            for index, output in zip(indices, jnp.split(product, ends), strict=True):
+                outputs[index] = output
+        return tuple(outputs)
+
+
+def _rows(
+    features: Float[Array, "*batch height width features"], group: MaskGroup
+) -> Float[Array, "positions features"]:
+    if group != MaskGroup(1):
+        *batch, height, width, number = features.shape
+        (rows, columns), (high, wide) = group.grid(height, width), group.patch(height, width)
+        features = jnp.mean(features.reshape(*batch, rows, high, columns, wide, number), axis=(-4, -2))
+    return features.reshape(-1, features.shape[-1])
 
 
 @jax.custom_vjp

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ctc_jax.distributions import MaskGroup
 from ctc_jax.errors import ConfigError, choose
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
@@ -31,8 +32,9 @@ def check_scale(config) -> tuple[str, float]:
 class ValueOutputs(nn.Module):
     """Parameters of K values in each channel, and further outputs that start at 0.
 
-    Locations start evenly over the range of levels where `spread`, else in the middle, set apart by the kernel's random
-    start alone; scales start at `fixed_scale`.
+    Locations start evenly over the range of levels where a mask has one pixel, else in the middle, set apart by the
+    kernel's random start alone: K constants cover a pixel's range, but not that of a larger group. Scales start at
+    `fixed_scale`.
 
     Attributes:
       components: K.
@@ -40,8 +42,9 @@ class ValueOutputs(nn.Module):
       bits: levels are 0..2^bits-1.
       scale: where scales come from, a key of `SCALES`.
       fixed_scale: in levels.
+      masks: further outputs, averaged over each group.
       others: further outputs at every position.
-      spread: whether the components start apart: K constants cover a pixel's range, but not that of a larger group.
+      mask_group: the pixels of a group.
     """
 
     components: int
@@ -49,34 +52,39 @@ class ValueOutputs(nn.Module):
     bits: int
     scale: str
     fixed_scale: float
+    masks: int = 0
     others: int = 0
-    spread: bool = True
+    mask_group: MaskGroup = MaskGroup(1)
 
     @nn.compact
     def __call__(
         self, features: Float[Array, "*batch height width features"]
     ) -> tuple[
+        Float[Array, "masks groups"],
         Float[Array, "others positions"],
         Float[Array, "*batch height width K channels"],
         Float[Array, "*batch height width K channels"],
     ]:
-        """Further outputs, locations in levels, log-scales in log levels."""
+        """Outputs of groups and of positions, locations in levels, log-scales in log levels."""
         number, half_range = self.components * self.channels, (2**self.bits - 1) / 2
-        apart = self.components if self.spread else 1
+        pixel = MaskGroup(1)
+        apart = self.components if self.mask_group == pixel else 1
         places = tuple((2 * (k % apart) + 1) / apart - 1 for k in range(self.components)) * self.channels
         log_start = math.log(self.fixed_scale)
-        units, start = ((half_range,) * number, (1.0,) * self.others), (places, (0.0,) * self.others)
+        units = ((half_range,) * number, (1.0,) * self.masks, (1.0,) * self.others)
+        start = (places, (0.0,) * self.masks, (0.0,) * self.others)
+        mean_over = (pixel, self.mask_group, pixel)
         if self.scale == "pixel":
-            units, start = (*units, (1.0,) * number), (*start, (log_start,) * number)
-        loc, others, *rest = OutputLayer(units, start, name="output")(features)
+            units, start, mean_over = (*units, (1.0,) * number), (*start, (log_start,) * number), (*mean_over, pixel)
+        loc, masks, others, *rest = OutputLayer(units, start, mean_over, name="output")(features)
         values, positions = (self.channels, self.components), features.shape[:-1]
         loc = values_last(loc + half_range, values, positions)
         if self.scale == "pixel":
-            return others, loc, values_last(rest[0], values, positions)
+            return masks, others, loc, values_last(rest[0], values, positions)
         shape = (self.components, self.channels)
         if self.scale == "channel":
             constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
         else:
             constant = jnp.full(shape, log_start, jnp.float32)
         constant = constant.reshape((1,) * (loc.ndim - 2) + shape)
-        return others, loc, jnp.broadcast_to(constant, loc.shape)
+        return masks, others, loc, jnp.broadcast_to(constant, loc.shape)

@@ -31,13 +31,13 @@ def test_components_start_equally_likely_and_spread_over_the_range(section):
     np.testing.assert_allclose(np.exp(distribution.log_scale), 8, rtol=1e-5)
 
 
-def test_the_logits_of_a_group_are_the_sum_over_its_positions_on_the_scale_of_one(section):
+def test_the_logits_of_a_group_are_the_mean_over_its_positions(section):
     features = jax.random.normal(jax.random.key(1), (1, 4, 4, 6))
     pixel = build(section(name="ctc", components=3), channels=1, bits=8)
     patch = build(section(name="ctc", components=3, mask_group="patch:2"), channels=1, bits=8)
     parameters = pixel.init(jax.random.key(0), features)
     logits = np.asarray(pixel.apply(parameters, features).logits)
-    expected = logits.reshape(1, 2, 2, 2, 2, 3).sum((2, 4)) / 2  # sqrt of four positions
+    expected = logits.reshape(1, 2, 2, 2, 2, 3).mean((2, 4))
     np.testing.assert_allclose(patch.apply(parameters, features).logits, expected, rtol=1e-5, atol=1e-6)
 
 

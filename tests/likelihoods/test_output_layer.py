@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from ctc_jax.distributions import MaskGroup
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
 
@@ -31,6 +32,19 @@ def test_gradients_are_those_of_a_dense_layer_with_fewer_or_more_features_than_o
         found["params"]["kernel"], scaled @ np.float64(inputs).reshape(12, -1), rtol=1e-4, atol=1e-4
     )
     np.testing.assert_allclose(by_inputs.reshape(12, -1), scaled.T @ kernel, rtol=1e-4, atol=1e-5)
+
+
+def test_a_groups_mean_is_the_mean_of_its_pixels_outputs():
+    units, start = ((10.0,), (1.0, 3.0), (2.0,)), ((1.0,), (0.5, 0.0), (0.0,))
+    features = jax.random.normal(jax.random.key(0), (2, 4, 6, 5))
+    each = OutputLayer(units, start)
+    parameters = each.init(jax.random.key(1), features)
+    first, second, third = each.apply(parameters, features)
+    found = OutputLayer(units, start, (MaskGroup(1), MaskGroup(2), MaskGroup(0))).apply(parameters, features)
+    np.testing.assert_allclose(found[0], first, rtol=1e-5)
+    means = np.asarray(second).reshape(2, 2, 2, 2, 3, 2).mean((3, 5)).reshape(2, -1)
+    np.testing.assert_allclose(found[1], means, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[2], np.asarray(third).reshape(1, 2, 24).mean(-1), rtol=1e-4, atol=1e-6)
 
 
 def test_values_last_reverses_values_behind_positions():
