@@ -1,6 +1,6 @@
 """Shapes with a CTC likelihood whose mask chooses the whole image: the shifted, contrast-changed dog made exact.
 
-python launch.py --config=configs/shapes_ctc.py
+python launch.py --config=configs/shapes_ctc.py    # five minutes on two CPU cores; 170.6 nats, entropy 167.9
 """
 
 from configs import shapes
