@@ -9,6 +9,9 @@ import pytest
 
 from ctc_jax.sweeps.job import Job
 
+# A job's process has no JAX in it; this one may, from other tests, and JAX warns of every fork.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 
 @pytest.fixture(autouse=True)
 def signals_restored():
