@@ -130,7 +130,7 @@ def test_interrupt_stops_the_runs_which_save(tmp_path, command, number):
         assert process.poll() is None
         time.sleep(0.05)
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert (root / "seed=9" / "saved").exists()
     assert not (root / "seed=1").exists()
