@@ -11,6 +11,8 @@ from worker import serve
 
 from ctc_jax import training
 from ctc_jax.command import use_compilation_cache
+from ctc_jax.training.host_cores import use_host_cores
+from ctc_jax.training.host_memory import keep_host_memory
 from ctc_jax.training.loop import CALLS_AHEAD
 
 
@@ -51,7 +53,10 @@ class Trainer:
 
 def main() -> None:
     """Trains at the command of `throughput.py`: the argument is a directory."""
-    trainer = Trainer(ConfigDict(json.loads((Path(sys.argv[1]) / "config.json").read_text())))
+    keep_host_memory()  # this and the next as the launcher does
+    config = ConfigDict(json.loads((Path(sys.argv[1]) / "config.json").read_text()))
+    use_host_cores(config.train.batch_size)
+    trainer = Trainer(config)
 
     def report() -> dict[str, float]:
         memory = jax.devices()[0].memory_stats() or {}

@@ -22,6 +22,7 @@ from ctc_jax.reporting import MetricWriter, Picture, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
 from ctc_jax.training import Outcome
+from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
 
 EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: 0, Outcome.DIVERGED: 3}
@@ -44,6 +45,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     logging.set_verbosity(logging.WARNING)  # JAX reports each accelerator that is not there
     use_compilation_cache()
     keep_host_memory()
+    use_host_cores(config.train.batch_size)
     if mode != "train":
         training.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report")

@@ -12,7 +12,8 @@ from scipy.special import log_ndtr, logsumexp
 
 from ctc_jax.data.source import Arrays, Source
 
-TRAIN, VALIDATION, TEST = 131_072, 4_096, 8_192
+TRAIN, VALIDATION, TEST = 393_216, 4_096, 8_192
+CHUNK = 16_384  # images drawn at a time, which bounds the memory
 SIDE = 10  # of a drawing
 OFFSETS = (0, 2, 4, 6)  # of a drawing's corner, down and to the right, in an image of 16 x 16
 SEEDS = {"train": 1_001, "test": 1_002}
@@ -59,14 +60,22 @@ class ShapesDensity:
         self, generator: np.random.Generator, count: int
     ) -> tuple[UInt8[np.ndarray, "n height width 1"], Int32[np.ndarray, " n"]]:
         """Images and their classes. A rounded and clipped Gaussian has exactly the bins' masses."""
+        parts = [self._draw(generator, min(CHUNK, count - start)) for start in range(0, max(count, 1), CHUNK)]
+        images, labels = zip(*parts, strict=True)
+        return np.concatenate(images), np.concatenate(labels)
+
+    def _draw(self, generator, count):
         classes, shifts = self.templates.shape[:2]
         label = generator.integers(classes, size=count)
         inside = self.templates[label, generator.integers(shifts, size=count)]
-        level = np.array(self.contrasts)[generator.integers(len(self.contrasts), size=count)]
-        image = inside * level[:, None, None] + self.noise * generator.standard_normal(inside.shape, np.float32)
+        level = np.array(self.contrasts, np.float32)[generator.integers(len(self.contrasts), size=count)]
+        image = generator.standard_normal(inside.shape, np.float32)
+        image *= self.noise
+        image += inside * level[:, None, None]
+        np.clip(np.rint(image, out=image), 0, 255, out=image)
         if not self.noise_outside:
-            image = np.where(inside, image, 0)
-        return np.clip(np.rint(image), 0, 255).astype(np.uint8)[..., None], label.astype(np.int32)
+            image *= inside
+        return image.astype(np.uint8)[..., None], label.astype(np.int32)
 
 
 def log_mass(mean: float, noise: float) -> Float[np.ndarray, "256"]:

@@ -13,6 +13,7 @@ from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 SCALES = {
     "pixel": "an output of the network",
     "channel": "one parameter for each component and channel",
+    "shared": "one parameter for each channel, the same for all components",
     "fixed": "the constant fixed_scale",
 }
 
@@ -81,10 +82,10 @@ class ValueOutputs(nn.Module):
         loc = values_last(loc + half_range, values, positions)
         if self.scale == "pixel":
             return masks, others, loc, values_last(rest[0], values, positions)
-        shape = (self.components, self.channels)
-        if self.scale == "channel":
-            constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
-        else:
+        shape = (1 if self.scale == "shared" else self.components, self.channels)
+        if self.scale == "fixed":
             constant = jnp.full(shape, log_start, jnp.float32)
+        else:
+            constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
         constant = constant.reshape((1,) * (loc.ndim - 2) + shape)
         return masks, others, loc, jnp.broadcast_to(constant, loc.shape)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Integer
 from numpyro.distributions import Distribution
 
 from ctc_jax.errors import ConfigError
-from ctc_jax.layers import ResidualBlock, depth_to_space, space_to_depth
+from ctc_jax.layers import ResidualBlock, depth_to_space, positionwise, space_to_depth
 
 
 class ConvolutionalNetwork(nn.Module):
@@ -67,7 +67,7 @@ class ConvolutionalNetwork(nn.Module):
         """q(z|x)."""
         hidden = images.astype(self.dtype) * (2.0 / self.maximum) - 1.0
         for dense, blocks in zip(self.down, self.down_blocks, strict=True):
-            hidden = dense(space_to_depth(hidden))
+            hidden = positionwise(dense, space_to_depth(hidden))
             for block in blocks:
                 hidden = block(hidden)
         return self.posterior(self.activation(hidden).reshape(len(images), -1))
@@ -78,8 +78,9 @@ class ConvolutionalNetwork(nn.Module):
         for level, blocks in enumerate(self.up_blocks):
             for block in blocks:
                 hidden = block(hidden)
-            last = level == self.levels - 1
-            hidden = depth_to_space(self.out(self.activation(hidden)) if last else self.up[level](hidden))
+            if level < self.levels - 1:
+                hidden = depth_to_space(positionwise(self.up[level], hidden))
+        hidden = depth_to_space(positionwise(self.out, self.activation(hidden)))
         return self.likelihood(hidden)
 
 
