@@ -25,7 +25,10 @@ class Trainer:
     """
 
     def __init__(self, config: ConfigDict, steps_per_call: int = 0):
+        # As the launcher does. The first trainer of a process decides the number of CPU devices.
         use_compilation_cache()
+        keep_host_memory()
+        use_host_cores(config.train.cpu_devices, config.train.batch_size)
         self.config = config
         self.experiment = training.build(config)
         self.count = steps_per_call or self.experiment.steps_per_call
@@ -53,10 +56,7 @@ class Trainer:
 
 def main() -> None:
     """Trains at the command of `throughput.py`: the argument is a directory."""
-    keep_host_memory()  # this and the next as the launcher does
-    config = ConfigDict(json.loads((Path(sys.argv[1]) / "config.json").read_text()))
-    use_host_cores(config.train.batch_size)
-    trainer = Trainer(config)
+    trainer = Trainer(ConfigDict(json.loads((Path(sys.argv[1]) / "config.json").read_text())))
 
     def report() -> dict[str, float]:
         memory = jax.devices()[0].memory_stats() or {}

@@ -101,6 +101,7 @@ def objective() -> dict:
         "free_nats": 0.0,  # per layer: KL below this many nats an image is not penalized; 0 is off
         "mask_annealing_steps": 0,  # steps over which the masks' posterior is flattened ever less (ctc); 0 is off
         "mask_annealing_start": 0.06,  # its inverse temperature at the first step, above 0 and at most 1
+        "mask_annealing_end": 1.0,  # that at the last of these steps; it is 1 afterwards
     }
 
 
@@ -120,6 +121,7 @@ def train() -> dict:
         "ema_decay": 0.0,  # averaged parameters are evaluated when above 0
         "compute_dtype": "auto",  # auto (bfloat16 on accelerators, float32 on CPU), float32, bfloat16
         "steps_per_call": 0,  # steps in one dispatch; 0 is 1 on CPU and 50 on accelerators
+        "cpu_devices": 1,  # devices a CPU is split into; 0 is one a core where the batch allows it
         "log_every": 100,  # steps
         "evaluate_every": 5_000,  # steps; the validation bound that picks the best checkpoint
         "checkpoint_every": 1_000,  # steps

@@ -16,6 +16,7 @@ SHARED = {
     "train.warmup_steps": 1_000,
     "train.clip_norm": 1_000.0,
     "train.ema_decay": 0.999,
+    "train.cpu_devices": 0,
 }
 
 PRESETS = {

@@ -15,6 +15,7 @@ SHARED = {
     "train.learning_rate": 1e-3,
     "train.clip_norm": 1_000.0,
     "train.ema_decay": 0.999,
+    "train.cpu_devices": 0,
 }
 
 PRESETS = {

@@ -45,7 +45,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     logging.set_verbosity(logging.WARNING)  # JAX reports each accelerator that is not there
     use_compilation_cache()
     keep_host_memory()
-    use_host_cores(config.train.batch_size)
+    use_host_cores(config.train.cpu_devices, config.train.batch_size)
     if mode != "train":
         training.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report")

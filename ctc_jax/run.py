@@ -128,7 +128,7 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
       UserError: there is no run, no such checkpoint, or none that can be read.
     """
     workdir = Path(workdir).absolute()
-    config = ml_collections.ConfigDict(training.read_config(workdir))
+    config = ml_collections.ConfigDict(training.upgrade(training.read_config(workdir)))
     shape, bits, classes = (read_json(workdir / "images.json")[name] for name in ("shape", "bits", "classes"))
     space = ImageSpace(tuple(shape), bits, classes)
     model = training.build_model(config, space)

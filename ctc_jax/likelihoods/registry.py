@@ -5,14 +5,14 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from ctc_jax.errors import ConfigError, choose
-from ctc_jax.likelihoods import bernoulli, categorical, ctc, gaussian, logistic
+from ctc_jax.likelihoods import bernoulli, categorical, ctc, unimodal
 
 REGISTRY: dict[str, Callable[..., nn.Module]] = {
     "bernoulli": bernoulli.build,
     "categorical": categorical.build,
     "ctc": ctc.build,
-    "gaussian": gaussian.build,
-    "logistic": logistic.build,
+    "gaussian": unimodal.build_gaussian,
+    "logistic": unimodal.build_logistic,
 }
 
 

@@ -17,6 +17,11 @@ SCALES = {
     "fixed": "the constant fixed_scale",
 }
 
+# Log levels that one unit of a scale's own parameter is worth. An optimizer with steps of a given size moves a lone
+# parameter much less than an output of the network, the sum over many; a scale that lags behind the locations costs
+# every pixel.
+LOG_SCALE_UNIT = 10.0
+
 
 def check_scale(config) -> tuple[str, float]:
     """`scale` and `fixed_scale` of the config section.
@@ -86,6 +91,7 @@ class ValueOutputs(nn.Module):
         if self.scale == "fixed":
             constant = jnp.full(shape, log_start, jnp.float32)
         else:
-            constant = self.param("log_scale", nn.initializers.constant(log_start), shape, jnp.float32)
+            start = nn.initializers.constant(log_start / LOG_SCALE_UNIT)
+            constant = LOG_SCALE_UNIT * self.param("log_scale", start, shape, jnp.float32)
         constant = constant.reshape((1,) * (loc.ndim - 2) + shape)
         return masks, others, loc, jnp.broadcast_to(constant, loc.shape)

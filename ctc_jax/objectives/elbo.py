@@ -23,14 +23,18 @@ class Elbo:
     Attributes:
       kl_warmup_steps: steps over which the weight of the KL rises linearly from 0 to 1; 0 is off.
       free_nats: per layer, the batch-mean KL below this is not penalized; 0 is off.
-      mask_annealing_steps: steps over which the masks' inverse temperature rises geometrically to 1; 0 is off.
+      mask_annealing_steps: steps over which the masks' inverse temperature rises geometrically, to be 1 from then on;
+        0 is off.
       mask_annealing_start: the inverse temperature at the first step.
+      mask_annealing_end: that at the last of these steps. Below 1 where components are told apart long before: the
+        steps are then spent where it matters.
     """
 
     kl_warmup_steps: int = 0
     free_nats: float = 0.0
     mask_annealing_steps: int = 0
     mask_annealing_start: float = 0.06
+    mask_annealing_end: float = 1.0
 
     def __call__(
         self, model: Model, params: Params, key: Key[Array, ""], batch: Batch, step: Int[Array, ""]
@@ -50,5 +54,6 @@ class Elbo:
     def _inverse_temperature(self, step: Int[Array, ""]) -> Float[Array, ""] | None:
         if not self.mask_annealing_steps:
             return None
-        left = jnp.maximum(0.0, 1.0 - step / self.mask_annealing_steps)
-        return self.mask_annealing_start**left
+        done = step / self.mask_annealing_steps
+        rising = self.mask_annealing_start ** (1.0 - done) * self.mask_annealing_end**done
+        return jnp.where(done < 1.0, rising, 1.0)

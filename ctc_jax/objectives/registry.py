@@ -19,11 +19,20 @@ def build(config) -> Elbo:
             raise ConfigError(f"objective.{key}", config[key], "0 (off) or more")
     if not 0 < config.mask_annealing_start <= 1:
         raise ConfigError("objective.mask_annealing_start", config.mask_annealing_start, "above 0, at most 1")
+    if not config.mask_annealing_start <= config.mask_annealing_end <= 1:
+        allowed = f"from mask_annealing_start, {config.mask_annealing_start}, to 1"
+        raise ConfigError("objective.mask_annealing_end", config.mask_annealing_end, allowed)
     return make(config)
 
 
 def _elbo(config) -> Elbo:
-    return Elbo(config.kl_warmup_steps, config.free_nats, config.mask_annealing_steps, config.mask_annealing_start)
+    return Elbo(
+        config.kl_warmup_steps,
+        config.free_nats,
+        config.mask_annealing_steps,
+        config.mask_annealing_start,
+        config.mask_annealing_end,
+    )
 
 
 REGISTRY = {"elbo": _elbo}

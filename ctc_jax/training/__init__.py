@@ -1,7 +1,7 @@
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.experiment import Experiment, build, build_model, build_step, image_space
 from ctc_jax.training.loop import Outcome, train
-from ctc_jax.training.workdir import claim, note_start, read_config, read_json, write_json
+from ctc_jax.training.workdir import claim, note_start, read_config, read_json, upgrade, write_json
 
 __all__ = [
     "Checkpoints",
@@ -16,5 +16,6 @@ __all__ = [
     "read_config",
     "read_json",
     "train",
+    "upgrade",
     "write_json",
 ]

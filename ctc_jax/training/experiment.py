@@ -72,7 +72,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     check_evaluation(config.evaluate)
     for key in ("log_every", "evaluate_every", "checkpoint_every"):
         at_least("train", train, key, 1)
-    for key in ("picture_every", "steps_per_call"):
+    for key in ("picture_every", "steps_per_call", "cpu_devices"):
         at_least("train", train, key, 0)
     dataset = data.build(config.data)
     model = build_model(config, image_space(dataset))

@@ -12,12 +12,13 @@ FUSION_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 SHARE = 16
 
 
-def use_host_cores(batch_size: int) -> None:
+def use_host_cores(devices: int, batch_size: int) -> None:
     """Splits the CPU into devices that share each batch, as several accelerators would.
 
-    XLA's CPU backend runs parts of a step on one thread whatever the cores; split, every part runs on all of them: a
-    step of the CIFAR-10 networks takes 0.7 to 0.95 of the time on two cores. There are as many devices as cores, or
-    the largest power of two below that divides the batch into shares of at least 16 images.
+    XLA's CPU backend runs parts of a step on one thread whatever the cores; split, every part runs on all of them. A
+    convolutional network gains (0.7 to 0.95 of a step's time for those of configs/cifar.py on two cores); one whose
+    parameters cost as much as its images does not, because each device updates all of them (1.7 times for
+    configs/mnist.py).
 
     Where a device has several cores, jaxlib 0.10 is kept from handing convolutions to YNNPACK, which runs them on one
     thread (100 against 165 GFLOP/s for a 3x3 convolution on two cores; later versions use Eigen's by themselves).
@@ -26,24 +27,26 @@ def use_host_cores(batch_size: int) -> None:
     not touched. To be called before JAX computes anything: afterwards it changes nothing.
 
     Args:
+      devices: how many; 0 is `host_devices`.
       batch_size: images a step.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if DEVICES_FLAG in flags:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    devices = jax.config.jax_num_cpu_devices
-    if devices < 0:
-        devices = host_devices(cores, batch_size)
+    if jax.config.jax_num_cpu_devices < 0:
+        devices = max(devices, 1) if devices else host_devices(cores, batch_size)
         try:
             jax.config.update("jax_num_cpu_devices", devices)
         except RuntimeError:  # JAX has computed something already
             return
+    else:
+        devices = jax.config.jax_num_cpu_devices
     if devices < cores and jaxlib.version.__version_info__[:2] == (0, 10) and FUSION_FLAG not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {FUSION_FLAG}=-individual_convolution".strip()
 
 
 def host_devices(cores: int, batch_size: int) -> int:
-    """The number of devices for a batch: all cores, or a power of two below."""
+    """As many as cores, or the largest power of two below, that divide the batch into shares of at least 16."""
     counts = [cores, *(2**power for power in reversed(range(cores.bit_length())))]
     return next((count for count in counts if batch_size % count == 0 and batch_size >= count * SHARE), 1)

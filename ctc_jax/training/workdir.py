@@ -22,6 +22,10 @@ from ctc_jax.reporting.page import flatten
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "numpy", "ml_collections")
 
+# Keys younger than the oldest runs, and the values that mean what those runs did. A new key of configs/base.py gets a
+# line here, or the runs before it can neither be loaded nor resumed.
+NEW_KEYS = {"objective.mask_annealing_end": 1.0, "train.cpu_devices": 1}
+
 
 def read_config(workdir: Path) -> dict[str, Any]:
     """The nested config of the run in `workdir`.
@@ -32,6 +36,16 @@ def read_config(workdir: Path) -> dict[str, Any]:
     if not (Path(workdir) / "config.json").exists():
         raise UserError(f"no run in {workdir}: it has no config.json")
     return read_json(Path(workdir) / "config.json")
+
+
+def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested config with those of `NEW_KEYS` that its sections lack."""
+    upgraded = json.loads(json.dumps(config))
+    for key, value in NEW_KEYS.items():
+        section, name = key.split(".")
+        if section in upgraded:
+            upgraded[section].setdefault(name, value)
+    return upgraded
 
 
 def read_json(path: Path) -> Any:
@@ -138,7 +152,7 @@ def provenance(command: list[str]) -> dict[str, Any]:
 
 
 def _check_same(workdir: Path, config: Mapping[str, Any], free: tuple[str, ...]) -> None:
-    old, new = flatten(read_config(workdir)), flatten(json.loads(json.dumps(config)))
+    old, new = flatten(upgrade(read_config(workdir))), flatten(upgrade(config))
     keys = (key for key in old.keys() | new.keys() if key.split(".")[0] not in free)
     differing = sorted(key for key in keys if old.get(key) != new.get(key))
     if differing:

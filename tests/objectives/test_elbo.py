@@ -46,7 +46,13 @@ def evaluate(objective, values, step=0):
 
 
 def section(**changes):
-    options = {"kl_warmup_steps": 0, "free_nats": 0.0, "mask_annealing_steps": 0, "mask_annealing_start": 0.1}
+    options = {
+        "kl_warmup_steps": 0,
+        "free_nats": 0.0,
+        "mask_annealing_steps": 0,
+        "mask_annealing_start": 0.1,
+        "mask_annealing_end": 1.0,
+    }
     return ml_collections.ConfigDict({"name": "elbo", **options, **changes})
 
 
@@ -93,6 +99,12 @@ def test_annealing_raises_the_inverse_temperature_geometrically_to_exactly_one(v
     assert inverse < 1.0 or loss == 11.5
 
 
+@pytest.mark.parametrize(("step", "inverse"), [(0, 0.0625), (1, 0.125), (2, 0.25), (3, 1.0), (900, 1.0)])
+def test_annealing_that_ends_early_is_geometric_then_one(values, step, inverse):
+    loss, *_ = evaluate(Elbo(mask_annealing_steps=3, mask_annealing_start=0.0625, mask_annealing_end=0.5), values, step)
+    assert loss == pytest.approx(7.0 / inverse + 4.5, rel=1e-6)
+
+
 def test_gradient_of_the_average_loss_is_that_of_the_exact_bound(one_latent, params, binary_images):
     """Against the exact expectation over z by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -123,7 +135,13 @@ def test_a_model_without_latents_trains_on_its_log_likelihood(values, monkeypatc
 
 
 def test_build_reads_every_option():
-    options = {"kl_warmup_steps": 7, "free_nats": 0.5, "mask_annealing_steps": 9, "mask_annealing_start": 0.25}
+    options = {
+        "kl_warmup_steps": 7,
+        "free_nats": 0.5,
+        "mask_annealing_steps": 9,
+        "mask_annealing_start": 0.25,
+        "mask_annealing_end": 0.5,
+    }
     assert objectives.build(section(**options)) == Elbo(**options)
 
 
@@ -144,3 +162,12 @@ def test_a_negative_option_is_refused(key, value):
 def test_unknown_name_is_one_line_that_names_the_key():
     with pytest.raises(ConfigError, match=r"^config\.objective\.name is 'elb0'; allowed: elbo \(did you mean elbo"):
         objectives.build(section(name="elb0"))
+
+
+@pytest.mark.parametrize("end", [0.05, 1.5])
+def test_an_end_before_the_start_or_above_one_is_refused(end):
+    with pytest.raises(ConfigError) as caught:
+        objectives.build(section(mask_annealing_end=end))
+    assert str(caught.value) == (
+        f"config.objective.mask_annealing_end is {end}; allowed: from mask_annealing_start, 0.1, to 1"
+    )

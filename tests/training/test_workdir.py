@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from configs import base
 from ctc_jax.errors import UserError
-from ctc_jax.training.workdir import claim, note_start, read_config
+from ctc_jax.reporting.page import flatten
+from ctc_jax.training.workdir import NEW_KEYS, claim, note_start, read_config, upgrade
 
 CONFIG = {"seed": 0, "train": {"steps": 3, "rate": 0.5}, "evaluate": {"k": 1}}
 
@@ -39,6 +41,18 @@ def test_differing_keys_are_listed_and_free_sections_may_differ(tmp_path):
     with pytest.raises(UserError, match=r"evaluate\.k \(1 there, 2 now\), seed .* train\.steps \(3 there, 4 now\)"):
         begin(tmp_path / "run", other)
     begin(tmp_path / "run", {**CONFIG, "evaluate": {"k": 2}}, free=("evaluate",))
+
+
+def test_a_run_from_before_a_key_is_that_of_the_value_which_means_the_same(tmp_path):
+    begin(tmp_path / "run")
+    begin(tmp_path / "run", {**CONFIG, "train": {**CONFIG["train"], "cpu_devices": 1}})
+    with pytest.raises(UserError, match=r"train\.cpu_devices \(1 there, 0 now\)"):
+        begin(tmp_path / "run", {**CONFIG, "train": {**CONFIG["train"], "cpu_devices": 0}})
+    assert upgrade({"train": {"cpu_devices": 0}}) == {"train": {"cpu_devices": 0}}
+
+
+def test_every_new_key_is_one_of_the_config():
+    assert NEW_KEYS.keys() <= flatten(base.get_config().to_dict()).keys()
 
 
 def test_foreign_files_are_left_alone(tmp_path):

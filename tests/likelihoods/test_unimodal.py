@@ -1,0 +1,25 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import logistic, norm
+
+from ctc_jax.errors import ConfigError
+from ctc_jax.likelihoods import build
+
+
+@pytest.mark.parametrize(("name", "family"), [("gaussian", norm), ("logistic", logistic)])
+@pytest.mark.parametrize("scale", ["pixel", "channel", "shared", "fixed"])
+def test_starts_in_mid_range_with_the_fixed_scale(section, name, family, scale):
+    likelihood = build(section(name=name, scale=scale, fixed_scale=20.0), channels=3, bits=8)
+    distribution, _ = likelihood.init_with_output(jax.random.key(0), jnp.zeros((2, 2, 2, 4)))
+    value = jnp.full((2, 2, 2, 3), 140, jnp.uint8)
+    bin_mass = family.cdf(140.5, 127.5, 20) - family.cdf(139.5, 127.5, 20)
+    np.testing.assert_allclose(distribution.log_prob(value), [12 * np.log(bin_mass)] * 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "logistic"])
+@pytest.mark.parametrize(("key", "found"), [("scale", "pixels"), ("fixed_scale", 0.0), ("fixed_scale", float("nan"))])
+def test_a_bad_scale_names_its_key(section, name, key, found):
+    with pytest.raises(ConfigError, match=rf"likelihood\.{key}"):
+        build(section(name=name, **{key: found}), channels=1, bits=8)
