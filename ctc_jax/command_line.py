@@ -1,5 +1,6 @@
 """What is typed after `launch.py`: mistakes in it are told in one line. Tests: tests/test_launch.py."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable
 
@@ -40,6 +41,10 @@ def one_line(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
             return main(argv)
         except UserError as error:
             fail(str(error), error.exit_code)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            fail(f"no space left on the device for {error.filename or 'a file of the run'}", UserError.exit_code)
 
     return run
 

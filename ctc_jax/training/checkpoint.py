@@ -1,7 +1,8 @@
 """Checkpoints of a run: the latest two and the best. Tests: tests/training/test_checkpoint.py."""
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ class Checkpoints:
         self._directory = Path(directory).absolute()
         self._say = say
         # Orbax reports each save and each unreadable folder at length; what a user must know is said by `say`.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         policy = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(2),
@@ -70,22 +71,26 @@ class Checkpoints:
           state: copied to the host before this returns, so its buffers may be donated afterwards.
           elapsed_s: seconds of training so far.
           bound_bpd: validation bound, lower is better; the lowest is kept as the best.
+
+        Raises:
+          UserError: this checkpoint, or the one before, which was still under way, cannot be written.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), notes=ocp.args.JsonSave({"elapsed_s": elapsed_s})
-            ),
-            metrics=None if bound_bpd is None else {"bound_bpd": bound_bpd},
-        )
+        with self._writing():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state), notes=ocp.args.JsonSave({"elapsed_s": elapsed_s})
+                ),
+                metrics=None if bound_bpd is None else {"bound_bpd": bound_bpd},
+            )
 
     def restore(self, abstract: TrainState, sharding: Sharding, step: str | int = "latest") -> Restored | None:
         """The checkpoint of a step, "latest" or "best"; None when there is none at all.
 
-        An unreadable latest one is passed over for the one before, and this is said.
+        An unreadable latest one is passed over for the one before, an unreadable best one for the latest; this is said.
 
         Args:
           abstract: shapes and types that are expected, from `jax.eval_shape`.
@@ -100,8 +105,9 @@ class Checkpoints:
         if not steps:
             return None
         if step == "best":
-            step = self._manager.best_step() or "latest"
-        if step != "latest":
+            best = self._manager.best_step()
+            steps = sorted(steps, key=lambda other: (other == best, other))
+        elif step != "latest":
             if step not in steps:
                 raise UserError(
                     f"no checkpoint of step {step} in {self._directory}; there are {steps}, best and latest"
@@ -125,9 +131,27 @@ class Checkpoints:
             self._manager.delete(later)
 
     def close(self) -> None:
-        """Waits for a save under way and releases the directory."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits for a save under way and releases the directory.
+
+        Raises:
+          UserError: that checkpoint cannot be written.
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Orbax and its storage raise many types for a full or lost disk, at the save or at a later call."""
+        try:
+            yield
+        except Exception as error:
+            full = "no space left" in str(error).lower()
+            reason = "no space left on the device" if full else f"{type(error).__name__}: {str(error)[:200]}"
+            raise UserError(
+                f"checkpoint cannot be written to {self._directory}: {reason}; those finished before it are whole, "
+                "the same command goes on from there"
+            ) from error
 
     def _read(self, step: int, abstract: TrainState, sharding: Sharding) -> Restored:
         # Targets from our own state, not from the file: orbax would cast a differing type and say nothing.

@@ -1,5 +1,6 @@
 """The training loop: restore, step, log, validate, save. Tests: tests/training/test_loop.py."""
 
+import contextlib
 import enum
 from collections.abc import Callable
 from pathlib import Path
@@ -67,15 +68,12 @@ class _Training:
         progress = Progress(self._config.steps, first_step=first, elapsed_before_s=elapsed_s, stream=self._stream)
         report = self._experiment.config.report
         writer = MetricWriter(self._workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
-        try:
+        with contextlib.ExitStack() as closing:  # one that cannot be closed does not keep the others open
+            for opened in (self._experiment.stream, progress, writer, checkpoints):
+                closing.callback(opened.close)
             for note in notes:
                 progress.message(note)
             return self._loop(state, checkpoints, writer, progress)
-        finally:
-            checkpoints.close()
-            writer.close()
-            progress.close()
-            self._experiment.stream.close()
 
     def _restore(self, checkpoints: Checkpoints, notes: list[str]) -> tuple[TrainState, float]:
         sharding, step = self._experiment.sharding, self._experiment.step

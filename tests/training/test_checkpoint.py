@@ -4,6 +4,7 @@ import os
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from ctc_jax.errors import UserError
@@ -90,6 +91,33 @@ def test_a_truncated_latest_gives_way_to_the_one_before_and_is_said(opened):
     again.save(state(2, 3.0), elapsed_s=0.0)
     again.close()
     assert Checkpoints(folder).restore(ABSTRACT, on(1)).state.params["w"][0] == 3.0
+
+
+def test_a_truncated_best_gives_way_to_the_latest_and_is_said(opened):
+    checkpoints, said, folder = opened
+    for step, bound in [(1, 3.0), (2, 5.0), (3, 4.0)]:
+        checkpoints.save(state(step, float(step)), elapsed_s=0.0, bound_bpd=bound)
+    checkpoints.close()
+    path = largest_file(folder / "1")
+    os.truncate(path, os.path.getsize(path) // 2)
+    assert Checkpoints(folder, said.append).restore(ABSTRACT, on(1), "best").state.params["w"][0] == 3.0
+    assert len(said) == 1
+    assert "checkpoints/1 cannot be read" in said[0]
+
+
+def test_a_full_disk_is_said_in_one_line(opened, monkeypatch):
+    checkpoints, _, folder = opened
+
+    def save(*_, **__):
+        raise ValueError("RESOURCE_EXHAUSTED: Error writing 'a': No space left on device\nand more")
+
+    monkeypatch.setattr(ocp.CheckpointManager, "save", save)
+    with pytest.raises(UserError) as caught:
+        checkpoints.save(state(1), elapsed_s=0.0)
+    assert str(caught.value) == (
+        f"checkpoint cannot be written to {folder}: no space left on the device; those finished before it are whole, "
+        "the same command goes on from there"
+    )
 
 
 def test_an_unfinished_folder_is_ignored(opened):
