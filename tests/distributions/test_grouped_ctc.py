@@ -247,3 +247,44 @@ def test_a_batch_spread_over_devices_has_the_same_gradient():
     spread = gradient([jax.device_put(a, sharding) for a in arrays], jax.device_put(value, sharding))
     for one, other in zip(alone, spread, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("group", "off"), [("pixel", False), ("patch:2", True), ("image", False)])
+def test_annealed_log_prob_is_the_power_mean_of_the_components(group, off):
+    parameters = random_parameters((3,), 4, 2, 5, 1, 4, group=group, off=off)
+    value = jnp.asarray(np.random.default_rng(1).integers(0, 16, (3, 4, 2, 1))).at[0].set(0)
+    distribution = build(parameters)
+    log_pi = log_softmax(np.moveaxis(parameters["logits"], -1, 0).astype(np.float64), axis=0)
+    log_f = np.asarray(distribution.component_log_prob(value), np.float64)
+    for inverse in (0.01, 0.3, 1.0):
+        expected = (logsumexp(log_pi + inverse * log_f, axis=0) / inverse).sum((-2, -1))
+        annealed = jax.jit(GroupedCTC.annealed_log_prob)(distribution, value, jnp.float32(inverse))
+        np.testing.assert_allclose(annealed, expected, rtol=2e-5)
+
+
+def test_annealing_moves_only_locations_by_the_flattened_posterior():
+    parameters = random_parameters((3,), 2, 2, 4, 1, 4, group="image")
+    value = jnp.asarray(np.random.default_rng(1).integers(0, 16, (3, 2, 2, 1)))
+    log_pi = log_softmax(parameters["logits"][:, 0, 0].astype(np.float64), axis=-1)
+    inverse = 0.05
+
+    def total(logits, loc, log_scale, method):
+        distribution = build(parameters, logits=logits, loc=loc, log_scale=log_scale)
+        return method(distribution).sum()
+
+    def gradients(method):
+        of = jax.jit(jax.grad(total, argnums=(0, 1, 2)), static_argnums=3)
+        return jax.device_get(of(parameters["logits"], parameters["loc"], parameters["log_scale"], method))
+
+    def annealed(at):
+        return lambda distribution: distribution.annealed_log_prob(value, jnp.float32(at))
+
+    by_logits, by_loc, by_log_scale = gradients(annealed(inverse))
+    log_f = np.asarray(build(parameters).component_log_prob(value), np.float64)[:, :, 0, 0].T
+    posterior = np.exp(log_softmax(log_pi + inverse * log_f, axis=-1))
+    component = gradients(lambda distribution: distribution.component_log_prob(value))[1]
+    np.testing.assert_allclose(by_loc, posterior[:, None, None, :, None] * component, rtol=2e-4, atol=1e-6)
+    assert not by_logits.any()
+    assert not by_log_scale.any()
+    for ours, exact in zip(gradients(annealed(1.0)), gradients(lambda d: d.log_prob(value)), strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=1e-7)
