@@ -18,16 +18,17 @@ PICTURES = ("mean_and_samples", "samples")
 
 
 def name_of(config: str) -> str:
-    """`configs/cifar_ctc.py:cpu` -> `cifar_ctc-cpu`."""
-    path, _, preset = config.partition(":")
-    return Path(path).stem + (f"-{preset}" if preset else "")
+    """`configs/cifar_ctc.py:cpu,likelihood.components=5` -> `cifar_ctc-cpu-components=5`."""
+    file, *changes = config.split(",")
+    path, _, preset = file.partition(":")
+    return "-".join(part for part in (Path(path).stem, preset, *(change.split(".")[-1] for change in changes)) if part)
 
 
 def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:
     """The run of `config` in `root`, trained and evaluated.
 
     Args:
-      config: as after `--config=`.
+      config: as after `--config=`, then changes `,KEY=VALUE` of keys of the config.
       root: directory of all runs.
       overrides: further arguments of launch.py.
 
@@ -35,9 +36,10 @@ def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:
       SystemExit: launch.py failed; it has said why.
     """
     workdir = root.absolute() / name_of(config)
-    command = [sys.executable, "launch.py", f"--config={config}", f"--workdir={workdir}", *overrides]
+    file, *changes = config.split(",")
+    arguments = [f"--config={file}", f"--workdir={workdir}", *(f"--config.{change}" for change in changes), *overrides]
     print(f"{config} in {workdir}", flush=True)
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if subprocess.run([sys.executable, "launch.py", *arguments], cwd=ROOT, check=False).returncode:
         sys.exit(f"error: {config} failed; its run is {workdir}")
     return ctc_jax.load(workdir)
 

@@ -27,6 +27,7 @@ def row(run: Run) -> dict:
     numbers = last(run, "test")
     return {
         "likelihood": run.config.likelihood.name,
+        "seed": run.config.seed,
         "gap_nats": float(gap.mean()),
         "standard error_nats": float(gap.std(ddof=1) / np.sqrt(len(gap))),
         "cross-entropy_nats": float(-model.mean()),
@@ -45,14 +46,17 @@ def main() -> None:
     flags.add_argument("--workdirs", type=Path, default=ROOT / "runs" / "benchmarks" / "shapes")
     flags.add_argument("--likelihoods", nargs="+", default=list(LIKELIHOODS))
     flags.add_argument("--preset", default="")
+    flags.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
     preset = f":{arguments.preset}" if arguments.preset else ""
     rows, pictures = [], []
     for name in arguments.likelihoods:
-        run = finish(f"configs/shapes_{name}.py{preset}", arguments.workdirs, overrides)
-        rows.append(row(run))
-        pictures += copy_pictures(run, arguments.output.with_suffix(""), ("mean_and_samples",))
+        for seed in arguments.seeds:
+            run = finish(f"configs/shapes_{name}.py{preset},seed={seed}", arguments.workdirs, overrides)
+            rows.append(row(run))
+            if seed == arguments.seeds[0]:
+                pictures += copy_pictures(run, arguments.output.with_suffix(""), ("mean_and_samples",))
     notes = [
         "Gap: mean over the test part of log p*(x | class) - log p(x | class), nats an image, paired; p* is the "
         "density the images were drawn from. In a picture each row is a class: the likelihood's mean, then samples."

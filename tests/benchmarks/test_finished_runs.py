@@ -1,0 +1,20 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from finished_runs import name_of
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ("configs/shapes_ctc.py", "shapes_ctc"),
+        ("configs/cifar_ctc.py:cpu", "cifar_ctc-cpu"),
+        ("configs/cifar_ctc.py:cpu,likelihood.components=5,seed=1", "cifar_ctc-cpu-components=5-seed=1"),
+    ],
+)
+def test_a_run_is_named_after_its_file_preset_and_changes(config, name):
+    assert name_of(config) == name
