@@ -7,13 +7,16 @@ from configs import shapes
 
 CTC = {
     "likelihood.name": "ctc",
-    "likelihood.components": 160,
+    "likelihood.components": 224,
     "likelihood.family": "gaussian",
     "likelihood.mask_group": "image",
-    "likelihood.scale": "channel",
+    "likelihood.scale": "shared",
     "likelihood.fixed_scale": 8.0,
-    "objective.mask_annealing_steps": 2_000,
+    # Slow enough for 224 components to find the 64 images of a class, and until the learning rate has fallen: at a high
+    # one, components lose images again that they had found.
+    "objective.mask_annealing_steps": 3_500,
     "objective.mask_annealing_start": 1e-4,
+    "objective.mask_annealing_end": 0.1,
 }
 
 

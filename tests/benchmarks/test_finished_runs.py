@@ -1,11 +1,12 @@
 import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from benchmarks import machine
 
-from finished_runs import name_of
+sys.modules.setdefault("machine", machine)  # scripts find it beside themselves
+
+from benchmarks.finished_runs import name_of  # noqa: E402
 
 
 @pytest.mark.parametrize(
