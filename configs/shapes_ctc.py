@@ -7,15 +7,14 @@ from configs import shapes
 
 CTC = {
     "likelihood.name": "ctc",
-    "likelihood.components": 224,
+    "likelihood.components": 192,
     "likelihood.family": "gaussian",
     "likelihood.mask_group": "image",
     "likelihood.scale": "shared",
     "likelihood.fixed_scale": 8.0,
-    # Slow enough for 224 components to find the 64 images of a class, and until the learning rate has fallen: at a high
-    # one, components lose images again that they had found.
-    "objective.mask_annealing_steps": 3_500,
-    "objective.mask_annealing_start": 1e-4,
+    # Clusters split at inverse temperatures of 2e-4 to 1e-2: slow there, so that 192 components find 64 images a class.
+    "objective.mask_annealing_steps": 2_000,
+    "objective.mask_annealing_start": 1e-3,
     "objective.mask_annealing_end": 0.1,
 }
 

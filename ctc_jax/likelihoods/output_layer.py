@@ -21,12 +21,15 @@ class OutputLayer(nn.Module):
     Attributes:
       units: for each group, what one unit of each output is worth, so that the kernel is learned at a scale near 1.
       start: for each group, each output's value at initialization, in units.
+      gains: for each group, the standard deviation of its outputs at initialization over that of the features, in
+        units; empty is 0.1 for all.
       mean_over: for each group, the pixels over which its outputs are averaged; empty averages none. Computed from the
         mean of the features, which is the same and costs a row for each patch in place of each pixel.
     """
 
     units: tuple[tuple[float, ...], ...]
     start: tuple[tuple[float, ...], ...]
+    gains: tuple[float, ...] = ()
     mean_over: tuple[MaskGroup, ...] = ()
 
     @nn.compact
@@ -37,8 +40,10 @@ class OutputLayer(nn.Module):
           ConfigError: patches do not tile the image.
         """
         units, start = (jnp.asarray(sum(groups, ()), jnp.float32) for groups in (self.units, self.start))
-        initializer = nn.initializers.variance_scaling(0.01, "fan_in", "normal", in_axis=1, out_axis=0)
-        kernel = self.param("kernel", initializer, (len(units), features.shape[-1]), jnp.float32)
+        gains = self.gains or (0.1,) * len(self.units)
+        spread = jnp.asarray([gain for gain, group in zip(gains, self.units, strict=True) for _ in group], jnp.float32)
+        normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal", in_axis=1, out_axis=0)
+        kernel = self.param("kernel", lambda *of: normal(*of) * spread[:, None], (len(units), features.shape[-1]))
         bias = self.param("bias", lambda *_: start)
         weights = (kernel * units[:, None]).astype(features.dtype)
         ends = list(accumulate(len(group) for group in self.units))[:-1]

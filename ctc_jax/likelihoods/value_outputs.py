@@ -39,8 +39,8 @@ class ValueOutputs(nn.Module):
     """Parameters of K values in each channel, and further outputs that start at 0.
 
     Locations start evenly over the range of levels where a mask has one pixel, else in the middle, set apart by the
-    kernel's random start alone: K constants cover a pixel's range, but not that of a larger group. Scales start at
-    `fixed_scale`.
+    kernel's random start alone, which is three times as wide: K constants cover a pixel's range, but not that of a
+    larger group. Scales start at `fixed_scale`.
 
     Attributes:
       components: K.
@@ -79,10 +79,12 @@ class ValueOutputs(nn.Module):
         log_start = math.log(self.fixed_scale)
         units = ((half_range,) * number, (1.0,) * self.masks, (1.0,) * self.others)
         start = (places, (0.0,) * self.masks, (0.0,) * self.others)
+        gains = (0.1 if self.mask_group == pixel else 0.3, 0.1, 0.1)
         mean_over = (pixel, self.mask_group, pixel)
         if self.scale == "pixel":
-            units, start, mean_over = (*units, (1.0,) * number), (*start, (log_start,) * number), (*mean_over, pixel)
-        loc, masks, others, *rest = OutputLayer(units, start, mean_over, name="output")(features)
+            units, start = (*units, (1.0,) * number), (*start, (log_start,) * number)
+            gains, mean_over = (*gains, 0.1), (*mean_over, pixel)
+        loc, masks, others, *rest = OutputLayer(units, start, gains, mean_over, name="output")(features)
         values, positions = (self.channels, self.components), features.shape[:-1]
         loc = values_last(loc + half_range, values, positions)
         if self.scale == "pixel":

@@ -40,7 +40,7 @@ def test_a_groups_mean_is_the_mean_of_its_pixels_outputs():
     each = OutputLayer(units, start)
     parameters = each.init(jax.random.key(1), features)
     first, second, third = each.apply(parameters, features)
-    found = OutputLayer(units, start, (MaskGroup(1), MaskGroup(2), MaskGroup(0))).apply(parameters, features)
+    found = OutputLayer(units, start, mean_over=(MaskGroup(1), MaskGroup(2), MaskGroup(0))).apply(parameters, features)
     np.testing.assert_allclose(found[0], first, rtol=1e-5)
     means = np.asarray(second).reshape(2, 2, 2, 2, 3, 2).mean((3, 5)).reshape(2, -1)
     np.testing.assert_allclose(found[1], means, rtol=1e-4, atol=1e-6)
@@ -52,3 +52,13 @@ def test_values_last_reverses_values_behind_positions():
     found = np.asarray(values_last(outputs, (2, 3), (2, 2)))
     assert found.shape == (2, 2, 3, 2)
     assert found[1, 0, 2, 1] == outputs[1 * 3 + 2, 2]
+
+
+@pytest.mark.parametrize(("gains", "expected"), [((), (0.1, 0.1)), ((0.3, 0.05), (0.3, 0.05))])
+def test_each_group_starts_with_its_gain(gains, expected):
+    layer = OutputLayer(((1.0,) * 2000, (7.0,) * 1000), ((0.0,) * 2000, (0.0,) * 1000), gains)
+    parameters = layer.init(jax.random.key(0), jax.numpy.zeros((1, 1, 1, 25)))
+    kernel = parameters["params"]["kernel"]
+    for part, gain in zip((kernel[:2000], kernel[2000:]), expected, strict=True):
+        # A product of 25 features of variance 1 has standard deviation 5 times the kernel's.
+        assert abs(5 * part.std() / gain - 1) < 4.5 / np.sqrt(2 * part.size)
