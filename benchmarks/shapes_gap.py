@@ -45,7 +45,7 @@ def main() -> None:
     flags = parser(__doc__, __file__)
     flags.add_argument("--workdirs", type=Path, default=ROOT / "runs" / "benchmarks" / "shapes")
     flags.add_argument("--likelihoods", nargs="+", default=list(LIKELIHOODS))
-    flags.add_argument("--preset", default="")
+    flags.add_argument("--preset", default="long")
     flags.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
