@@ -1,6 +1,7 @@
 """Shapes with one bin-integrated Gaussian a pixel: its mean is every shift and contrast at once.
 
 python launch.py --config=configs/shapes_gaussian.py
+python launch.py --config=configs/shapes_gaussian.py:long
 """
 
 from configs import shapes

@@ -21,7 +21,7 @@ def use_host_cores(devices: int, batch_size: int) -> None:
     configs/mnist.py).
 
     Where a device has several cores, jaxlib 0.10 is kept from handing convolutions to YNNPACK, which runs them on one
-    thread (100 against 165 GFLOP/s for a 3x3 convolution on two cores; later versions use Eigen's by themselves).
+    thread (100 against 165 GFLOP/s for a 3x3 convolution on two cores; later versions have 165 by themselves).
 
     A number of devices that was chosen before, by JAX_NUM_CPU_DEVICES or in XLA_FLAGS, is left alone. Accelerators are
     not touched. To be called before JAX computes anything: afterwards it changes nothing.
