@@ -1,14 +1,19 @@
 """Densities and masses on arrays."""
 
+from ctc_jax.distributions.bernoulli_times_continuous import BernoulliTimesContinuous
+from ctc_jax.distributions.categorical_times_continuous import CategoricalTimesContinuous
 from ctc_jax.distributions.discretized_gaussian import DiscretizedGaussian
 from ctc_jax.distributions.discretized_logistic import DiscretizedLogistic
 from ctc_jax.distributions.grouped_ctc import GroupedCTC
 from ctc_jax.distributions.mask_group import MaskGroup
 from ctc_jax.distributions.pixels import IndependentPixels, PixelBernoulli, PixelCategorical
 from ctc_jax.distributions.registry import VALUE_FAMILIES
+from ctc_jax.distributions.summed_ctc import SummedCTC
 
 __all__ = [
     "VALUE_FAMILIES",
+    "BernoulliTimesContinuous",
+    "CategoricalTimesContinuous",
     "DiscretizedGaussian",
     "DiscretizedLogistic",
     "GroupedCTC",
@@ -16,4 +21,5 @@ __all__ = [
     "MaskGroup",
     "PixelBernoulli",
     "PixelCategorical",
+    "SummedCTC",
 ]

@@ -1,0 +1,112 @@
+"""A binary gate times a continuous value: a hurdle distribution. Tests: test_bernoulli_times_continuous.py."""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+from numpyro.distributions import Distribution, constraints
+from numpyro.distributions.kl import kl_divergence
+
+from ctc_jax.distributions import value_facts
+
+
+class BernoulliTimesContinuous(Distribution):
+    """x = m * s elementwise: 0 with probability 1 - pi, else s; the stochastic ReLU's law.
+
+    Reference measure: a point mass at 0 and Lebesgue elsewhere. `log p(0) = log(1 - pi)`, else
+    `log p(x) = log pi + log f(x)`: a value behind a closed gate integrates out and is never scored. An open gate's
+    value is 0 with probability 0.
+
+    Args:
+      logits: of an open gate, nats, `[*batch]`.
+      values: continuous numpyro distribution of batch shape `[*batch]` and event shape ().
+
+    Raises:
+      ValueError: values that are discrete or have an event shape.
+    """
+
+    arg_constraints: ClassVar[dict] = {"logits": constraints.real}
+    support = constraints.real
+    pytree_data_fields = ("logits", "values")
+
+    def __init__(self, logits: Float[Array, "*batch"], values: Distribution, *, validate_args: bool | None = None):
+        value_facts.check_values(values, type(self).__name__)
+        batch_shape = jnp.broadcast_shapes(jnp.shape(logits), values.batch_shape)
+        self.logits, self.values = jnp.broadcast_to(logits, batch_shape), value_facts.spread(values, batch_shape)
+        super().__init__(batch_shape, (), validate_args=validate_args)
+
+    @property
+    def probs(self) -> Float[Array, "*batch"]:
+        """Probability of an open gate."""
+        return jax.nn.sigmoid(self.logits)
+
+    def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
+        """Gradients flow to the values alone."""
+        return self.sample_with_intermediates(key, sample_shape)[0]
+
+    def sample_with_intermediates(
+        self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()
+    ) -> tuple[Float[Array, "*shape"], list[Array]]:
+        """As `sample`; beside it the gates, 0 or 1."""
+        gate_key, value_key = jax.random.split(key)
+        value = value_facts.sample(self.values, value_key, sample_shape)
+        gate = jax.random.uniform(gate_key, value.shape) < jnp.broadcast_to(self.probs, value.shape)
+        return jnp.where(gate, value, 0.0), [gate.astype(value.dtype)]
+
+    def log_prob(self, value: Float[Array, "..."], intermediates: list | None = None) -> Float[Array, "..."]:
+        """Nats, in the mixed measure of the class."""
+        del intermediates
+        value = jnp.broadcast_to(value, jnp.broadcast_shapes(value.shape, self.batch_shape))
+        logits = jnp.broadcast_to(self.logits, value.shape)
+        is_open = value != 0
+        density = jax.nn.log_sigmoid(logits) + value_facts.log_density(self.values, value, is_open)
+        return jnp.where(is_open, density, jax.nn.log_sigmoid(-logits))
+
+    @property
+    def mean(self) -> Float[Array, "*batch"]:
+        """pi mu."""
+        return self.probs * self.values.mean
+
+    @property
+    def variance(self) -> Float[Array, "*batch"]:
+        """pi (sigma^2 + mu^2) - pi^2 mu^2."""
+        mean = self.values.mean
+        second = self.probs * (self.values.variance + mean**2)
+        return second - (self.probs * mean) ** 2
+
+    @property
+    def mode(self) -> Float[Array, "*batch"]:
+        """0 where the gate is more likely closed, else the value's mode: a mass and a density are not compared.
+
+        Raises:
+          NotImplementedError: `value_facts.MODES` does not list the values' family.
+        """
+        return jnp.where(self.logits > 0, value_facts.mode(self.values), 0.0)
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """H(m) + pi H(s), nats, in the mixed measure; an upper bound where `entropy_is_exact` is false."""
+        of_gate = jax.nn.softplus(self.logits) - self.probs * self.logits
+        return of_gate + self.probs * value_facts.entropy(self.values)
+
+    @property
+    def entropy_is_exact(self) -> bool:
+        """Whether numpyro has the entropy of the values' family."""
+        return value_facts.has_entropy(self.values)
+
+    def enumerate_support(self, expand: bool = True) -> Float[Array, "2 *batch"]:
+        """Of the gate: closed, 0, and open, 1.
+
+        Args:
+          expand: to the batch shape, in place of ones.
+        """
+        support = jnp.arange(2, dtype=self.logits.dtype).reshape(2, *(1,) * len(self.batch_shape))
+        return jnp.broadcast_to(support, (2, *self.batch_shape)) if expand else support
+
+
+@kl_divergence.register(BernoulliTimesContinuous, BernoulliTimesContinuous)
+def _kl(p: BernoulliTimesContinuous, q: BernoulliTimesContinuous) -> Float[Array, "*batch"]:
+    """KL(p_m || q_m) + pi KL(p_s || q_s), exact."""
+    by_open = jax.nn.log_sigmoid(p.logits) - jax.nn.log_sigmoid(q.logits)
+    by_closed = jax.nn.log_sigmoid(-p.logits) - jax.nn.log_sigmoid(-q.logits)
+    return p.probs * (by_open + kl_divergence(p.values, q.values)) + (1.0 - p.probs) * by_closed
