@@ -1,0 +1,69 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ctc_jax.gradients import relaxed
+from ctc_jax.gradients.mask_kind import CATEGORICAL
+from tests.gradients.conftest import Problem, build, gradients, linear, z_scores
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])
+def test_straight_through_is_exact_on_a_linear_reward(kind, shape):
+    problem = linear(kind, shape)
+    (by_logits, _), _ = gradients(problem, relaxed.straight_through, keys=8)
+    np.testing.assert_allclose(by_logits, np.stack([problem.exact[0]] * 8), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("square", [False, True])
+def test_reinmax_is_unbiased_up_to_second_order(square):
+    """Heun's rule integrates a gradient that is linear along the way between two masks exactly."""
+    keys = jax.random.split(jax.random.key(1), 3)
+    logits, linear_part = jax.random.normal(keys[0], (1, 1, 5)), jax.random.normal(keys[1], (5,))
+    form = jax.random.normal(keys[2], (5, 5)) if square else jnp.zeros((5, 5))
+    weights = {"c": linear_part}
+
+    def reward(weights, masks):
+        flat = masks.reshape(len(masks), 5)
+        return flat @ weights["c"] + jnp.sum((flat @ (form + form.T)) * flat, axis=-1)
+
+    def expectation(logits, weights):
+        return jax.nn.softmax(logits[0, 0]) @ reward(weights, jnp.eye(5)[:, None])
+
+    problem = Problem(CATEGORICAL, logits, weights, reward, jax.grad(expectation, argnums=(0, 1))(logits, weights))
+    found, _ = gradients(problem, relaxed.reinmax)
+    assert np.abs(z_scores(found, problem.exact)).max() < 4.5
+    if square:
+        found, _ = gradients(problem, relaxed.straight_through)
+        assert np.abs(z_scores(found, problem.exact)).max() > 10
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])
+def test_both_gumbels_agree_on_a_linear_reward(kind, shape):
+    """Its slope is the same at a mask and at a relaxed mask, and the noise of a key is the same."""
+    problem = linear(kind, shape)
+    (soft, _), _ = gradients(problem, relaxed.gumbel_softmax, keys=8, temperature=0.7)
+    (hard, _), values = gradients(problem, relaxed.st_gumbel, keys=8, temperature=0.7)
+    np.testing.assert_allclose(soft, hard, rtol=1e-4, atol=1e-6)
+    every = {
+        round(float(value), 4)
+        for value in np.asarray(problem.reward(problem.weights, problem.kind.every(problem.logits[:1])[:, 0]))
+    }
+    assert {round(float(value), 4) for value in np.asarray(values).ravel()} <= every
+
+
+def test_gumbel_rao_has_the_mean_of_st_gumbel_and_less_variance():
+    problem = build("categorical", (2, 2, 3), "smooth")
+    rao, _ = gradients(problem, relaxed.gumbel_rao, temperature=0.5, conditioned=8)
+    plain, _ = gradients(problem, relaxed.st_gumbel, temperature=0.5, seed=1)
+    mean = jax.tree.map(lambda a: np.asarray(a, np.float64).mean(axis=0), plain)
+    # Both means are estimated: the difference has at most twice the plain one's variance.
+    spread = np.concatenate([np.asarray(a, np.float64).reshape(len(a), -1).std(0) for a in jax.tree.leaves(plain)])
+    difference = np.concatenate(
+        [
+            (np.asarray(a, np.float64).mean(0) - b).ravel()
+            for a, b in zip(jax.tree.leaves(rao), jax.tree.leaves(mean), strict=True)
+        ]
+    )
+    assert (np.abs(difference) < 4.5 * spread * np.sqrt(2 / 2**14) + 1e-5).all()
+    assert np.asarray(rao[0]).var(axis=0).sum() < np.asarray(plain[0]).var(axis=0).sum()
