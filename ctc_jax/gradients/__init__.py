@@ -5,6 +5,7 @@ from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.gradients.registry import REGISTRY, Estimator, build
 from ctc_jax.gradients.relaxed import gumbel_rao, gumbel_softmax, reinmax, st_gumbel, straight_through
 from ctc_jax.gradients.score_function import disarm, double_cv, muprop, rloo, score
+from ctc_jax.gradients.sparse_reward import SparseReward
 from ctc_jax.gradients.surrogate import Estimate
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Estimate",
     "Estimator",
     "MaskKind",
+    "SparseReward",
     "build",
     "disarm",
     "double_cv",
