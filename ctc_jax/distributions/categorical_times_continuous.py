@@ -68,7 +68,7 @@ class CategoricalTimesContinuous(Distribution):
     @property
     def sum(self) -> SummedCTC:
         """The distribution of the sum over the alternatives, a mixture."""
-        return SummedCTC(self.logits, self.values, off=self.off)
+        return SummedCTC(self)
 
     def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Float[Array, "*shape K"]:
         """Vectors with one nonzero entry; none where the mask is off. Gradients flow to the values alone."""
