@@ -14,11 +14,14 @@ BLOCK = 8
 
 @jax.custom_vjp
 def log_categorical(
-    logits: Float[Array, "entries elements"], entry: Float[Array, "elements"]
-) -> Float[Array, "elements"]:
+    logits: Float[Array, "entries *elements"], entry: Float[Array, "*elements"]
+) -> Float[Array, "*elements"]:
     """`log softmax(logits)_entry` over the leading axis, nats.
 
     Finite logits; `entry` holds whole numbers. Reverse mode only, first derivatives only.
+
+    Elements are taken in their own shape: were an axis that is split over devices merged with one outside it, every
+    device would gather all logits and do all the work.
     """
     return _at_entry(logits, entry)[0]
 

@@ -67,5 +67,6 @@ class PixelCategorical(CategoricalLogits):
         # Levels, channels, then flat positions: the order in which the output layer has computed the logits.
         logits = jnp.moveaxis(logits, (-1, -2), (0, 1))
         levels = channels_first(jnp.broadcast_to(value, shape))
-        log_prob = log_categorical(logits.reshape(logits.shape[0], -1), levels.reshape(-1))
+        channels = levels.shape[0]
+        log_prob = log_categorical(logits.reshape(-1, channels, levels[0].size), levels.reshape(channels, -1))
         return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1)
