@@ -33,10 +33,10 @@ class Table(NamedTuple):
 READ, RECALLED = "V: read in the source", "M: from memory, not confirmed"
 TABLES = {
     "cifar": Table(
-        "CIFAR-10: four likelihoods on one network, ctc also with channels independent given the mask",
+        "CIFAR-10: four likelihoods on one network, ctc also with autoregressive channel means",
         (
             *(f"configs/cifar_{name}.py:cpu" for name in ("gaussian", "logistic", "categorical", "ctc")),
-            "configs/cifar_ctc.py:cpu,likelihood.autoregressive=False",
+            "configs/cifar_ctc.py:cpu,likelihood.autoregressive=True",
         ),
         (
             {"run": "convDRAW", "bound_bpd": 3.58, "source": READ},

@@ -18,8 +18,8 @@ SETTINGS = {
     "gaussian": ("cifar_gaussian", {}),
     "logistic": ("cifar_logistic", {}),
     "categorical": ("cifar_categorical", {}),
-    "ctc, 10 components": ("cifar_ctc", {"likelihood.autoregressive": False}),
-    "ctc, 10 components, autoregressive": ("cifar_ctc", {}),
+    "ctc, 10 components": ("cifar_ctc", {}),
+    "ctc, 10 components, autoregressive": ("cifar_ctc", {"likelihood.autoregressive": True}),
 }
 
 

@@ -2,6 +2,8 @@
 
 python launch.py --config=configs/cifar_ctc.py        # one accelerator
 python launch.py --config=configs/cifar_ctc.py:cpu    # two CPU cores, about ten minutes
+
+`--config.likelihood.autoregressive=True` makes it the mixture of PixelCNN++ (Salimans et al. 2017).
 """
 
 from configs import cifar
@@ -9,6 +11,4 @@ from configs import cifar
 
 def get_config(preset: str = ""):
     """CTC pixels."""
-    return cifar.experiment(
-        {"likelihood.name": "ctc", "likelihood.components": 10, "likelihood.autoregressive": True}, preset
-    )
+    return cifar.experiment({"likelihood.name": "ctc", "likelihood.components": 10}, preset)
