@@ -68,6 +68,7 @@ class ClassConditional:
     classes: int
     image_shape: tuple[int, int, int]
     mask_kinds: frozenset[str] = field(default=frozenset())
+    mask_levels: int = 0
 
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32."""
@@ -92,10 +93,15 @@ class ClassConditional:
         return self.network.apply({"params": params}, latents["label"])
 
     def elbo_terms(
-        self, params: Params, key: Key[Array, ""], batch: Batch, mask_annealing: Array | None = None
+        self,
+        params: Params,
+        key: Key[Array, ""],
+        batch: Batch,
+        mask_annealing: Array | None = None,
+        step: Array | None = None,
     ) -> ElboTerms:
         """The exact log-likelihood; there is no KL."""
-        del key
+        del key, step
         pixels = self.decode(params, {"label": batch.label})
         return ElboTerms(pixel_log_prob(pixels, batch.image, mask_annealing), {})
 

@@ -19,7 +19,8 @@ class ElboTerms(NamedTuple):
     """One-sample terms of the evidence lower bound, nats per image.
 
     Attributes:
-      log_likelihood: log p(x|z) at one z ~ q(z|x), [batch].
+      log_likelihood: log p(x|z) at one z ~ q(z|x), or what an estimator samples of it, [batch]. Its gradient is one of
+        the expectation.
       kl: KL(q || p) of each layer, name -> [batch]; analytic where it has a closed form.
     """
 
@@ -33,10 +34,16 @@ class Model(Protocol):
 
     A batch carries images of integer levels [batch, height, width, channels] and labels [batch]. Latents are a
     dictionary of arrays whose leading axis is the batch.
+
+    `mask_kinds` are the kinds of discrete mask among the latents, empty if there are none, and `mask_levels` how many of
+    them are drawn one after another. A model with masks is a dataclass with a field `estimator`, the gradient through
+    them, bound to its options; None scores the bound at sampled masks and gives these no gradient. It also answers
+    `mask_log_prob(params, batch, latents)`, the part of log q that its masks have.
     """
 
     image_shape: tuple[int, int, int]
     mask_kinds: frozenset[str]
+    mask_levels: int
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters, float32."""
@@ -54,12 +61,18 @@ class Model(Protocol):
         """The distribution on pixels given latents."""
 
     def elbo_terms(
-        self, params: Params, key: jax.Array, batch: Batch, mask_annealing: jax.Array | None = None
+        self,
+        params: Params,
+        key: jax.Array,
+        batch: Batch,
+        mask_annealing: jax.Array | None = None,
+        step: jax.Array | None = None,
     ) -> ElboTerms:
         """The bound in parts, sharing one pass of the networks.
 
         With `mask_annealing`, an inverse temperature in (0, 1], the likelihood is `annealed_log_prob`, which is below
-        the likelihood and equal to it at 1.
+        the likelihood and equal to it at 1. `step` is that of training, for what follows a schedule; without one, every
+        schedule is at its end.
         """
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:

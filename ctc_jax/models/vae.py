@@ -25,6 +25,7 @@ class VAE:
     latents: int
     image_shape: tuple[int, int, int]
     mask_kinds: frozenset[str] = field(default=frozenset())
+    mask_levels: int = 0
 
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32."""
@@ -50,9 +51,15 @@ class VAE:
         return self.network.apply({"params": params}, latents["z"], method="decode")
 
     def elbo_terms(
-        self, params: Params, key: Key[Array, ""], batch: Batch, mask_annealing: Array | None = None
+        self,
+        params: Params,
+        key: Key[Array, ""],
+        batch: Batch,
+        mask_annealing: Array | None = None,
+        step: Array | None = None,
     ) -> ElboTerms:
         """One reparameterized sample for the likelihood; the KL in closed form where numpyro has one."""
+        del step
         posterior = self._posterior(params, batch)
         code = posterior.sample(key)
         log_likelihood = pixel_log_prob(self.decode(params, {"z": code}), batch.image, mask_annealing)

@@ -41,7 +41,7 @@ class Elbo:
     ) -> tuple[Float[Array, ""], Metrics]:
         """The loss, and metrics with their units in the names: in order of computation, so that the first bad one
         names the cause."""
-        terms = model.elbo_terms(params, key, batch, self._inverse_temperature(step))
+        terms = model.elbo_terms(params, key, batch, self._inverse_temperature(step), step)
         log_likelihood = jnp.mean(terms.log_likelihood)
         kl = {name: jnp.mean(value) for name, value in terms.kl.items()}
         weight = jnp.minimum(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1.0

@@ -23,7 +23,7 @@ class TwoLayers(Model):
     image_shape = (1, 1, 1)
     mask_kinds = frozenset()
 
-    def elbo_terms(self, params, key, batch, mask_annealing=None):
+    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None):
         annealed = 1.0 if mask_annealing is None else mask_annealing
         return ElboTerms(params["log_likelihood"] / annealed, {"low": params["low"], "high": params["high"]})
 
