@@ -110,7 +110,7 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
 
 def _evaluate(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
     run = load(workdir)
-    print(f"evaluating step {run.step:,} (the best on validation) on {len(run.dataset.test):,} test images", flush=True)
+    print(f"evaluating step {run.step:,} on {len(run.dataset.test):,} test images", flush=True)
     numbers = run.evaluate(config.evaluate)
     writer = MetricWriter(workdir, tensorboard=config.report.tensorboard, wandb_project=config.report.wandb_project)
     writer.write(run.step, "test", numbers)

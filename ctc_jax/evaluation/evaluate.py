@@ -46,7 +46,7 @@ def evaluate(
 
     Returns:
       Numbers whose names carry their units. `importance_bound_nats` is the bound with
-      `evaluate.importance_samples` samples, which `importance_samples` repeats.
+      `evaluate.importance_samples` samples, which `importance_samples` repeats. A single image has no standard error.
 
     Raises:
       ConfigError: a number of the section is below 1.
@@ -62,10 +62,16 @@ def evaluate(
         **elbo,
         "importance_bound_nats": importance,
         "importance_bound_bpd": bits_per_dimension(importance, split.images.shape[1:]),
-        "importance_bound_standard_error_nats": float(np.std(bounds, ddof=1) / np.sqrt(len(bounds))),
+        **_standard_error(bounds),
         "importance_samples": config.importance_samples,
         **active_units(model, params, split, batch_size=config.batch_size),
         **sample_statistics(likely, levels),
         "sharpness/data": float(laplacian_variance(shown, levels).mean()),
         "images": len(split),
     }
+
+
+def _standard_error(bounds: np.ndarray) -> dict[str, float]:
+    if len(bounds) < 2:
+        return {}
+    return {"importance_bound_standard_error_nats": float(np.std(bounds, ddof=1) / np.sqrt(len(bounds)))}

@@ -16,12 +16,11 @@ def use_host_cores(devices: int, batch_size: int) -> None:
     """Splits the CPU into devices that share each batch, as several accelerators would.
 
     XLA's CPU backend runs parts of a step on one thread whatever the cores; split, every part runs on all of them. A
-    convolutional network gains (0.7 to 0.95 of a step's time for those of configs/cifar.py on two cores); one whose
-    parameters cost as much as its images does not, because each device updates all of them (1.7 times for
-    configs/mnist.py).
+    convolutional network gains (configs/cifar.py); one whose parameters cost as much as its images is slower, because
+    each device updates all of them (configs/mnist.py). Benchmark: benchmarks/cpu_devices.py.
 
     Where a device has several cores, jaxlib 0.10 is kept from handing convolutions to YNNPACK, which runs them on one
-    thread (100 against 165 GFLOP/s for a 3x3 convolution on two cores; later versions have 165 by themselves).
+    thread; later versions use all by themselves.
 
     A number of devices that was chosen before, by JAX_NUM_CPU_DEVICES or in XLA_FLAGS, is left alone. Accelerators are
     not touched. To be called before JAX computes anything: afterwards it changes nothing.

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import ml_collections
 import numpy as np
@@ -48,6 +50,13 @@ def test_bounds_are_those_of_the_whole_split(found, scaled, scaled_params, binar
     variance = np.sum((bounds - bounds.mean()) ** 2) / 10
     assert found["importance_bound_standard_error_nats"] == pytest.approx(np.sqrt(variance / 11), rel=1e-4)
     assert (found["importance_samples"], found["images"]) == (32, 11)
+
+
+def test_a_single_image_has_every_number_but_a_standard_error(found, scaled, scaled_params, binary_split):
+    single = dataclasses.replace(binary_split, images=binary_split.images[:1], labels=binary_split.labels[:1])
+    numbers = evaluate(scaled, scaled_params, single, section(), levels=1, seed=3)
+    assert set(found) - set(numbers) == {"importance_bound_standard_error_nats"}
+    assert np.isfinite(list(numbers.values())).all()
 
 
 def test_the_importance_bound_is_above_the_elbo(found):

@@ -1,0 +1,21 @@
+import pytest
+
+from ctc_jax import training
+from ctc_jax.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("log_every", 0, "1 or more"),
+        ("evaluate_every", 0, "1 or more"),
+        ("checkpoint_every", 0, "1 or more"),
+        ("picture_every", -1, "0 or more"),
+        ("steps_per_call", -1, "0 or more"),
+        ("cpu_devices", -1, "0 or more"),
+    ],
+)
+def test_a_count_out_of_range_is_refused_before_the_data_are_fetched(tiny, key, value, allowed):
+    config = tiny(data__path="no/such/file.npz", **{f"train__{key}": value})
+    with pytest.raises(ConfigError, match=rf"config\.train\.{key} is {value}; allowed: {allowed}"):
+        training.build(config)
