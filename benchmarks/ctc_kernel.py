@@ -1,24 +1,19 @@
 """The price of the mixture likelihood: plain automatic differentiation against the derivative written by hand.
 
-    python benchmarks/ctc_kernel.py --output=ctc_kernel.json
-
 Times a value and a value with gradients from given parameters, `kernel`, and from decoder features through the output
 layer, `layer`, on whatever device JAX finds. Bandwidth is counted as the least traffic possible (parameters read once
 for the value; once more, and gradients written, for the gradient) and compared with that of `x + 1` over the
 parameters. On CPU the processor's time is given beside the wall clock's: it is what remains on a shared machine.
 """
 
-import argparse
-import json
-import platform
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import ROOT  # noqa: F401, makes the repository importable
+from machine import limit_threads
+from results import parser, write
 
 from ctc_jax.distributions import GroupedCTC
 from ctc_jax.likelihoods import build
@@ -48,7 +43,7 @@ def milliseconds(function, arguments, repeats):
         jax.block_until_ready(function(*arguments))
         wall.append(time.perf_counter() - start)
         processor.append(time.process_time() - start_processor)
-    return {"ms": 1e3 * float(np.median(wall)), "processor_ms": 1e3 * float(np.median(processor))}
+    return {"wall_ms": 1e3 * float(np.median(wall)), "processor_ms": 1e3 * float(np.median(processor))}
 
 
 def kernel_cases(options, key):
@@ -103,55 +98,45 @@ def layer_cases(options, key):
 
 
 def measure(options):
-    """Rows of the table, and what they were measured on."""
+    """Rows of the two tables, and the bandwidth of a copy, GB/s."""
     key = jax.random.key(0)
     value = jax.random.randint(key, (options.batch, options.side, options.side, CHANNELS), 0, 2**BITS)
     value = value.astype(jnp.uint8)
     cases = kernel_cases(options, key)
     raw = cases[0][2]
     copy = milliseconds(jax.jit(lambda x: x + 1), (raw,), options.repeats)
-    bandwidth = 2 * raw.nbytes / copy["ms"]
-    rows = []
+    bandwidth = 2 * raw.nbytes / copy["wall_ms"]
+    tables = {}
     for what, group in (("kernel", cases), ("layer", layer_cases(options, key))):
+        tables[what] = []
         for name, function, inputs in group:
             for mode, transform in (("value", lambda f: f), ("value and gradient", jax.value_and_grad)):
-                row = {"what": what, "name": name, "mode": mode}
+                row = {"form": name, "mode": mode}
                 row |= milliseconds(jax.jit(transform(function)), (inputs, value), options.repeats)
                 if what == "kernel":
                     passes = 1 if mode == "value" else 3
-                    row["share_of_bandwidth"] = (passes * raw.nbytes + value.nbytes) / row["ms"] / bandwidth
-                rows.append(row)
-    device = jax.devices()[0]
-    return {
-        "options": vars(options) | {"output": str(options.output)},
-        "device": device.device_kind,
-        "platform": device.platform,
-        "machine": platform.processor() or platform.machine(),
-        "jax": jax.__version__,
-        "copy_gb_per_s": bandwidth / 1e6,
-        "rows": rows,
-    }
+                    row["share of bandwidth"] = (passes * raw.nbytes + value.nbytes) / row["wall_ms"] / bandwidth
+                tables[what].append(row)
+    return tables, bandwidth / 1e6
 
 
 def main():
-    """Measure, print a table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--side", type=int, default=32)
-    parser.add_argument("--components", type=int, default=10)
-    parser.add_argument("--features", type=int, default=64)
-    parser.add_argument("--family", choices=("logistic", "gaussian"), default="logistic")
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--output", type=Path, help="JSON file")
-    options = parser.parse_args()
-    result = measure(options)
-    print(f"{result['device']} ({result['platform']}), JAX {result['jax']}, copy {result['copy_gb_per_s']:.1f} GB/s")
-    print(f"{'what':8}{'name':10}{'mode':20}{'ms':>9}{'processor ms':>14}{'of bandwidth':>14}")
-    for row in result["rows"]:
-        share = f"{row['share_of_bandwidth']:14.0%}" if "share_of_bandwidth" in row else ""
-        print(f"{row['what']:8}{row['name']:10}{row['mode']:20}{row['ms']:9.2f}{row['processor_ms']:14.2f}{share}")
-    if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n")
+    """Measures and writes the page."""
+    flags = parser(__doc__, __file__)
+    flags.add_argument("--batch", type=int, default=64)
+    flags.add_argument("--side", type=int, default=32)
+    flags.add_argument("--components", type=int, default=10)
+    flags.add_argument("--features", type=int, default=64)
+    flags.add_argument("--family", choices=("logistic", "gaussian"), default="logistic")
+    flags.add_argument("--repeats", type=int, default=20)
+    options = flags.parse_args()
+    limit_threads(options.threads)
+    tables, bandwidth = measure(options)
+    notes = [
+        f"Batch {options.batch}, {options.side}x{options.side}x{CHANNELS}, {options.components} components, "
+        f"{options.family}. A copy reaches {bandwidth:.1f} GB/s."
+    ]
+    write(options.output, "The mixture likelihood's kernel", tables, notes)
 
 
 if __name__ == "__main__":
