@@ -59,13 +59,21 @@ def data() -> dict:
 def model() -> dict:
     """The network around the likelihood."""
     return {
-        "name": "conv_vae",  # conv_vae, mlp_vae, class_conditional
-        "latents": 128,  # size of the code: per image (mlp_vae, conv_vae)
+        "name": "conv_vae",  # conv_vae, mlp_vae, mask_vae, class_conditional
+        "latents": 128,  # size of the code (mlp_vae, conv_vae); number of masks (mask_vae)
         "width": 128,  # channels of a convolution, or units of a hidden layer
         "levels": 3,  # times the image is halved (conv_vae)
-        "blocks": 2,  # residual blocks a level (conv_vae); hidden layers (mlp_vae, class_conditional)
+        "blocks": 2,  # residual blocks a level (conv_vae); hidden layers (mlp_vae, mask_vae, class_conditional)
         "features": 32,  # a pixel's features, which the likelihood's output layer reads
         "activation": "silu",  # silu, relu, tanh, elu, leaky_relu
+        "negative_slope": 0.01,  # of leaky_relu
+        "latent": "bernoulli",  # bernoulli, categorical; times Gaussian values: bernoulli_ctc, ctc (mask_vae)
+        "categories": 10,  # K alternatives of a mask (mask_vae with categorical or ctc)
+        "prior": "fixed",  # fixed (uniform masks, N(0, 1) values), learned (mask_vae)
+        "narrowing": 1,  # each hidden layer of the encoder has this many times fewer units than the last (mask_vae)
+        "som_sigma": 0.0,  # alternatives learn with neighbors this far on a grid, squared; 0 is off (categorical, ctc)
+        "som_sigma_steps": 0,  # steps over which som_sigma falls linearly to 0; 0 keeps it
+        "centered": False,  # the encoder sees x minus the mean image, the decoder 2 m - 1 of plain masks (mask_vae)
     }
 
 
@@ -80,6 +88,7 @@ def likelihood() -> dict:
         "off": False,  # one further component that is exactly black (ctc)
         "scale": "pixel",  # learned per pixel, learned per channel, or fixed: pixel, channel, fixed
         "fixed_scale": 8.0,  # the value family's scale in pixel levels when scale is fixed, else its start
+        "output_layer": True,  # False: the network's features, one a channel, are the logits themselves (bernoulli)
     }
 
 
@@ -90,13 +99,21 @@ def posterior() -> dict:
 
 def estimator() -> dict:
     """The gradient through discrete masks in the latents."""
-    return {"name": "pathwise"}  # pathwise: reparameterization alone, for models whose latents are continuous
+    return {
+        "name": "pathwise",  # pathwise (continuous latents); the others are in ctc_jax/gradients/registry.py
+        "samples": 2,  # masks drawn, and rewards evaluated, per example (rloo, double_cv)
+        "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao)
+        "temperature_end": 1.0,  # reached by equal factors after temperature_steps
+        "temperature_steps": 0,  # 0 keeps `temperature`
+        "conditioned": 16,  # Gumbel draws conditioned on the mask, for one reward (gumbel_rao)
+    }
 
 
 def objective() -> dict:
     """What is maximized. Warm-up, free bits and annealing change the training loss, never a reported bound."""
     return {
-        "name": "elbo",
+        "name": "elbo",  # elbo, importance_weighted
+        "samples": 5,  # latents an image (importance_weighted)
         "kl_warmup_steps": 0,  # steps over which the weight of the KL rises from 0 to 1; 0 is off
         "free_nats": 0.0,  # per layer: KL below this many nats an image is not penalized; 0 is off
         "mask_annealing_steps": 0,  # steps over which the masks' posterior is flattened ever less (ctc); 0 is off

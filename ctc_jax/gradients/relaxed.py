@@ -1,5 +1,8 @@
 """Single-pass estimators that differentiate the reward in the mask: biased. Tests: tests/gradients/test_biased.py."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 
@@ -7,26 +10,44 @@ from ctc_jax.gradients.mask_kind import MaskKind
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
 
-def straight_through(key, logits, reward: Reward, *, kind: MaskKind) -> Estimate:
+@dataclass(frozen=True)
+class SinglePass:
+    """An estimator whose mask carries its own gradient, so that a deep model needs one forward pass.
+
+    Attributes:
+      mask: `(key, logits, *, kind, **options)` to such a mask, of the shape of the logits.
+    """
+
+    mask: Callable
+
+    def __call__(self, key, logits, reward: Reward, *, kind: MaskKind, **options) -> Estimate:
+        """The reward of the mask."""
+        value = reward(self.mask(key, logits, kind=kind, **options))
+        return Estimate(value, value)
+
+
+@SinglePass
+def straight_through(key, logits, *, kind: MaskKind):
     """The gradient in the mask, taken for that in its mean (Bengio et al. 2013): J_p delta."""
-    return _at(kind.sample(key, logits)[0] + zero(kind.probs(logits)), reward)
+    return kind.sample(key, logits)[0] + zero(kind.probs(logits))
 
 
-def gumbel_softmax(key, logits, reward: Reward, *, kind: MaskKind, temperature: float = 1.0) -> Estimate:
+@SinglePass
+def gumbel_softmax(key, logits, *, kind: MaskKind, temperature=1.0):
     """A relaxed mask in place of a mask (Jang et al. 2017, Maddison et al. 2017): its value is no reward of a mask."""
-    return _at(kind.soften((logits + kind.noise(key, logits.shape)) / temperature), reward)
+    return kind.soften((logits + kind.noise(key, logits.shape)) / temperature)
 
 
-def st_gumbel(key, logits, reward: Reward, *, kind: MaskKind, temperature: float = 1.0) -> Estimate:
+@SinglePass
+def st_gumbel(key, logits, *, kind: MaskKind, temperature=1.0):
     """A mask in the reward, the gradient of the relaxed one (Jang et al. 2017)."""
     perturbed = logits + kind.noise(key, logits.shape)
     mask = jax.lax.stop_gradient(kind.harden(perturbed))
-    return _at(mask + zero(kind.soften(perturbed / temperature)), reward)
+    return mask + zero(kind.soften(perturbed / temperature))
 
 
-def gumbel_rao(
-    key, logits, reward: Reward, *, kind: MaskKind, temperature: float = 1.0, conditioned: int = 16
-) -> Estimate:
+@SinglePass
+def gumbel_rao(key, logits, *, kind: MaskKind, temperature=1.0, conditioned: int = 16):
     """`st_gumbel` averaged over Gumbels conditioned on the mask (Paulus et al. 2021), for one reward."""
     mask_key, noise_key = jax.random.split(key)
     mask = kind.sample(mask_key, logits)[0]
@@ -38,17 +59,13 @@ def gumbel_rao(
     below = -jnp.log(waits * jnp.exp(-log_probs)[None] + first)
     perturbed = jnp.where(mask[None] > 0, largest, below)
     relaxed = kind.soften((perturbed + zero(logits)[None]) / temperature)
-    return _at(mask + zero(jnp.mean(relaxed, axis=0)), reward)
+    return mask + zero(jnp.mean(relaxed, axis=0))
 
 
-def reinmax(key, logits, reward: Reward, *, kind: MaskKind) -> Estimate:
+@SinglePass
+def reinmax(key, logits, *, kind: MaskKind):
     """Second-order accurate straight-through (Liu et al. 2023): 2 J_{(p + m) / 2} delta - J_p delta / 2."""
     mask, mean = kind.sample(key, logits)[0], kind.probs(logits)
     middle = jax.lax.stop_gradient(0.5 * (mean + mask))
     # A Jacobian of a mean is symmetric: applied to the logits it gives the product wanted in reverse mode.
-    return _at(mask + zero(2.0 * kind.jacobian_product(middle, logits) - 0.5 * mean), reward)
-
-
-def _at(mask, reward: Reward) -> Estimate:
-    value = reward(mask)
-    return Estimate(value, value)
+    return mask + zero(2.0 * kind.jacobian_product(middle, logits) - 0.5 * mean)

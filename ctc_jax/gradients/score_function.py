@@ -1,27 +1,59 @@
 """Score-function estimators: a learning signal times grad log q(m). Tests: tests/gradients/test_unbiased.py."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from ctc_jax.gradients.mask_kind import MaskKind, total
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
 
+class Draws(NamedTuple):
+    """Independent masks.
+
+    Attributes:
+      rewards: with the gradients of what the reward closes over, `[samples, batch]`.
+      log_masks: log-probabilities of the masks, with the gradients of the logits, `[samples, batch]`.
+    """
+
+    rewards: Float[Array, "samples batch"]
+    log_masks: Float[Array, "samples batch"]
+
+
+def draw(key, logits, reward: Reward, *, kind: MaskKind, samples: int = 1) -> Draws:
+    """Samples from q, and what score-function estimators combine."""
+    masks = kind.sample(key, logits, samples)
+    return Draws(jax.vmap(reward)(masks), jax.vmap(lambda mask: kind.total_log_prob(logits, mask))(masks))
+
+
+def combine_plainly(
+    rewards: Float[Array, "samples batch"], log_masks: Float[Array, "samples batch"], baseline=0.0
+) -> Estimate:
+    """(r - b) grad log q(m); the baseline `[batch]` or a number must not depend on the masks."""
+    signals = jax.lax.stop_gradient(rewards - baseline)
+    value = jnp.mean(rewards, axis=0)
+    return Estimate(value, value + zero(jnp.mean(signals * log_masks, axis=0)))
+
+
+def combine_leaving_one_out(
+    rewards: Float[Array, "samples batch"], log_masks: Float[Array, "samples batch"]
+) -> Estimate:
+    """Each sample's reward less the mean of the others' (Kool et al. 2019): 1/(K-1) sum_k (r_k - mean r)(m_k - p)."""
+    signals = jax.lax.stop_gradient(rewards - jnp.mean(rewards, axis=0, keepdims=True)) / (len(rewards) - 1)
+    value = jnp.mean(rewards, axis=0)
+    return Estimate(value, value + zero(jnp.sum(signals * log_masks, axis=0)))
+
+
 def score(key, logits, reward: Reward, *, kind: MaskKind) -> Estimate:
     """r(m) grad log q(m), without a baseline (Williams 1992): the reference that others improve on."""
-    mask = kind.sample(key, logits)[0]
-    value = reward(mask)
-    return Estimate(value, value + zero(jax.lax.stop_gradient(value) * kind.total_log_prob(logits, mask)))
+    return combine_plainly(*draw(key, logits, reward, kind=kind))
 
 
 def rloo(key, logits, reward: Reward, *, kind: MaskKind, samples: int = 2) -> Estimate:
-    """Each sample's reward less the mean of the others' (Kool et al. 2019): 1/(K-1) sum_k (r_k - mean r)(m_k - p)."""
-    masks = kind.sample(key, logits, samples)
-    rewards = jax.vmap(reward)(masks)
-    signals = jax.lax.stop_gradient(rewards - jnp.mean(rewards, axis=0, keepdims=True)) / (samples - 1)
-    log_probs = jax.vmap(lambda mask: kind.total_log_prob(logits, mask))(masks)
-    value = jnp.mean(rewards, axis=0)
-    return Estimate(value, value + zero(jnp.sum(signals * log_probs, axis=0)))
+    """`combine_leaving_one_out` of `samples` masks, at least 2."""
+    return combine_leaving_one_out(*draw(key, logits, reward, kind=kind, samples=samples))
 
 
 def muprop(key, logits, reward: Reward, *, kind: MaskKind) -> Estimate:

@@ -24,7 +24,25 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "nu
 
 # Keys younger than the oldest runs, and the values that mean what those runs did. A new key of configs/base.py gets a
 # line here, or the runs before it can neither be loaded nor resumed.
-NEW_KEYS = {"objective.mask_annealing_end": 1.0, "train.cpu_devices": 1}
+NEW_KEYS = {
+    "estimator.samples": 2,
+    "estimator.temperature": 1.0,
+    "estimator.temperature_end": 1.0,
+    "estimator.temperature_steps": 0,
+    "estimator.conditioned": 16,
+    "likelihood.output_layer": True,
+    "model.categories": 10,
+    "model.centered": False,
+    "model.latent": "bernoulli",
+    "model.narrowing": 1,
+    "model.negative_slope": 0.01,
+    "model.prior": "fixed",
+    "model.som_sigma": 0.0,
+    "model.som_sigma_steps": 0,
+    "objective.mask_annealing_end": 1.0,
+    "objective.samples": 5,
+    "train.cpu_devices": 1,
+}
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
