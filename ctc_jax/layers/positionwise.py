@@ -4,9 +4,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 
-def positionwise(
-    dense: nn.Dense, features: Float[Array, "batch height width channels"]
-) -> Float[Array, "batch height width features"]:
+def positionwise(dense: nn.Dense, features: Float[Array, "*positions channels"]) -> Float[Array, "*positions features"]:
     """`dense(features)`, with the positions flattened first.
 
     A kernel's gradient that contracts over several axes makes XLA's CPU backend transpose the whole cotangent, four
