@@ -95,7 +95,7 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
         return 0
     experiment = training.build(config)
     training.note_start(workdir, config.to_dict(), command)
-    training.write_json(workdir / "images.json", training.image_space(experiment.dataset)._asdict())
+    training.write_json(workdir / "images.json", experiment.space._asdict())
     signals.deferred = True
     outcome = training.train(experiment, workdir, interrupted=lambda: signals.requested)
     signals.deferred = False

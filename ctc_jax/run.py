@@ -39,7 +39,7 @@ class Run:
       step: steps of training behind `params`.
       params: the parameters, averaged ones where the config asks for them.
       model: answers `recognize`, `log_joint` and `generate` with `params`.
-      space: shape, bits and classes of its images.
+      space: shape, bits and classes of its images, and what else the model knows of them.
       history: the lines of metrics.jsonl.
     """
 
@@ -129,8 +129,9 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
     """
     workdir = Path(workdir).absolute()
     config = ml_collections.ConfigDict(training.upgrade(training.read_config(workdir)))
-    shape, bits, classes = (read_json(workdir / "images.json")[name] for name in ("shape", "bits", "classes"))
-    space = ImageSpace(tuple(shape), bits, classes)
+    images = read_json(workdir / "images.json")
+    # Runs before `model.centered` have no mean.
+    space = ImageSpace(tuple(images["shape"]), images["bits"], images["classes"], tuple(images.get("mean", ())))
     model = training.build_model(config, space)
     initial = training.build_step(config, model).init
     checkpoints = Checkpoints(workdir / "checkpoints")

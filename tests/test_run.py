@@ -40,7 +40,7 @@ def workdir(tmp_path_factory):
     with training.claim(folder / "run", config.to_dict()) as claimed:
         training.note_start(claimed, config.to_dict(), [])
         experiment = training.build(config)
-        training.write_json(claimed / "images.json", training.image_space(experiment.dataset)._asdict())
+        training.write_json(claimed / "images.json", experiment.space._asdict())
         training.train(experiment, claimed)
     return claimed
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.data import Batch, Split, evaluation_batches
 from ctc_jax.errors import ConfigError
-from ctc_jax.models import ElboTerms, Model, Params
+from ctc_jax.models import ElboTerms, Model, Params, at_hard_masks
 from ctc_jax.objectives import importance_weighted_bound, log_weights
 
 # Decoder evaluations in one device call: enough to fill the device, few enough for its memory.
@@ -29,6 +29,7 @@ def evaluate_elbo(
     """The ELBO with one sample an image, and the KL of each layer, averaged over the split.
 
     Each image draws from its own key, so the figures depend neither on `batch_size` nor on the devices, to rounding.
+    Masks among the latents are sampled ones, whatever estimator the model trained with: relaxed masks give no bound.
 
     Args:
       model: any model of the three questions.
@@ -44,6 +45,7 @@ def evaluate_elbo(
     Raises:
       ConfigError: `batch_size` is below 1.
     """
+    model = at_hard_masks(model)
     totals: dict[str, float] = {}
     for batch, index, weight in _batches(split, batch_size, sharding):
         terms = _elbo_terms(model, params, jax.random.key(seed), batch, index)

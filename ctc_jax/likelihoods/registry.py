@@ -33,4 +33,6 @@ def build(config, *, channels: int, bits: int) -> nn.Module:
     """
     if not 1 <= bits <= 8:
         raise ConfigError("data.bits", bits, "1 to 8")
+    if not config.output_layer and config.name != "bernoulli":
+        raise ConfigError("likelihood.output_layer", config.output_layer, "True, unless likelihood.name is bernoulli")
     return choose(REGISTRY, config.name, "likelihood.name")(config, channels=channels, bits=bits)

@@ -3,6 +3,7 @@
 Tests: tests/models/test_vae.py, tests/models/test_class_conditional.py.
 """
 
+import dataclasses
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -35,10 +36,10 @@ class Model(Protocol):
     A batch carries images of integer levels [batch, height, width, channels] and labels [batch]. Latents are a
     dictionary of arrays whose leading axis is the batch.
 
-    `mask_kinds` are the kinds of discrete mask among the latents, empty if there are none, and `mask_levels` how many of
-    them are drawn one after another. A model with masks is a dataclass with a field `estimator`, the gradient through
-    them, bound to its options; None scores the bound at sampled masks and gives these no gradient. It also answers
-    `mask_log_prob(params, batch, latents)`, the part of log q that its masks have.
+    `mask_kinds` are the kinds of discrete mask among the latents, empty if there are none; `mask_levels` says how many
+    are drawn one after another. A model with masks is a dataclass with a field `estimator`, the gradient through them,
+    bound to its options; None scores the bound at sampled masks and gives these no gradient. It also has
+    `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third.
     """
 
     image_shape: tuple[int, int, int]
@@ -77,6 +78,11 @@ class Model(Protocol):
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
         """E_q[z|x] of each layer, for counting active units; empty for a model without learned latents."""
+
+
+def at_hard_masks(model: Model) -> Model:
+    """The model whose bound is scored at one sampled mask, whatever its estimator would draw, relax or average."""
+    return dataclasses.replace(model, estimator=None) if model.mask_kinds else model
 
 
 def pixel_log_prob(

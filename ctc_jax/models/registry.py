@@ -1,5 +1,7 @@
 """Models by name: sub-configs in, a plain object out. Tests: tests/models/test_registry.py."""
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -7,9 +9,16 @@ from jax.typing import DTypeLike
 
 from ctc_jax import posteriors
 from ctc_jax.errors import ConfigError, choose
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.layers import activation
+from ctc_jax.layers.leaky_relu import LeakyReLU
+from ctc_jax.layers.neighborhood_schedule import NeighborhoodSchedule
+from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models.class_conditional import ClassConditional, ClassNetwork
 from ctc_jax.models.convolutional import ConvolutionalNetwork, check_halving
+from ctc_jax.models.mask_law import MaskShape
+from ctc_jax.models.mask_network import MaskNetwork
+from ctc_jax.models.mask_vae import MaskVAE
 from ctc_jax.models.mlp import MLPNetwork
 from ctc_jax.models.model import Model
 from ctc_jax.models.vae import VAE
@@ -22,11 +31,23 @@ class ImageSpace(NamedTuple):
       shape: height, width, channels.
       bits: levels are 0 to 2**bits - 1.
       classes: number of labels.
+      mean: the mean training image, scaled to [0, 1] and flattened; empty where nothing asked for it.
     """
 
     shape: tuple[int, int, int]
     bits: int
     classes: int
+    mean: tuple[float, ...] = ()
+
+
+# model.latent: the kind of the masks, and whether they multiply values.
+LATENTS = {
+    "bernoulli": (BERNOULLI, False),
+    "categorical": (CATEGORICAL, False),
+    "ctc": (CATEGORICAL, True),
+    "bernoulli_ctc": (BERNOULLI, True),
+}
+PRIORS = {"fixed": False, "learned": True}
 
 
 def build(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype: DTypeLike) -> Model:
@@ -51,6 +72,11 @@ def build(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype: DT
     return make(config, posterior, likelihood, space, dtype)
 
 
+def _activation(config) -> Callable:
+    chosen = choose(activation.REGISTRY, config.activation, "model.activation")
+    return LeakyReLU(config.negative_slope) if config.activation == "leaky_relu" else chosen
+
+
 def _shared(config, likelihood: nn.Module, space: ImageSpace, dtype: DTypeLike) -> dict:
     return {
         "likelihood": likelihood,
@@ -58,7 +84,7 @@ def _shared(config, likelihood: nn.Module, space: ImageSpace, dtype: DTypeLike) 
         "width": config.width,
         "blocks": config.blocks,
         "features": config.features,
-        "activation": choose(activation.REGISTRY, config.activation, "model.activation"),
+        "activation": _activation(config),
         "dtype": dtype,
     }
 
@@ -91,4 +117,47 @@ def _class_conditional(
     return ClassConditional(network, space.classes, space.shape)
 
 
-REGISTRY = {"conv_vae": _conv_vae, "mlp_vae": _mlp_vae, "class_conditional": _class_conditional}
+def _mask_vae(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype: DTypeLike) -> MaskVAE:
+    del posterior  # masks have one family
+    kind, valued = choose(LATENTS, config.latent, "model.latent")
+    if kind is CATEGORICAL and config.categories < 2:
+        raise ConfigError("model.categories", config.categories, "2 or more: one alternative leaves a mask no choice")
+    if config.narrowing < 1 or (config.blocks and config.width < config.narrowing ** (config.blocks - 1)):
+        allowed = f"1 or more, so that {config.blocks} layers from {config.width} units on keep one unit"
+        raise ConfigError("model.narrowing", config.narrowing, allowed)
+    shared = _shared(config, likelihood, space, dtype)
+    del shared["width"], shared["blocks"]
+    network = MaskNetwork(
+        latent=MaskShape(kind, config.latents, config.categories, valued),
+        maximum=2**space.bits - 1,
+        widths=tuple(config.width // config.narrowing**block for block in range(config.blocks)),
+        mean_image=_mean_image(space) if config.centered else (),
+        learned_prior=choose(PRIORS, config.prior, "model.prior"),
+        **shared,
+    )
+    return MaskVAE(network, space.shape, _pooling(config, kind), signed=config.centered and not valued)
+
+
+def _pooling(config, kind: MaskKind) -> SOMPooling | None:
+    for key in ("som_sigma", "som_sigma_steps"):
+        if not 0 <= config[key] < float("inf"):
+            raise ConfigError(f"model.{key}", config[key], "0 (off) or more")
+    if not config.som_sigma:
+        return None
+    if kind is not CATEGORICAL:
+        allowed = f"0 with model.latent={config.latent}: gates have no alternatives on a grid"
+        raise ConfigError("model.som_sigma", config.som_sigma, allowed)
+    steps = config.som_sigma_steps
+    return SOMPooling(NeighborhoodSchedule(config.som_sigma, 0.0 if steps else config.som_sigma, steps))
+
+
+def _mean_image(space: ImageSpace) -> tuple[float, ...]:
+    return space.mean or (0.5,) * math.prod(space.shape)
+
+
+REGISTRY = {
+    "conv_vae": _conv_vae,
+    "mlp_vae": _mlp_vae,
+    "mask_vae": _mask_vae,
+    "class_conditional": _class_conditional,
+}

@@ -1,10 +1,12 @@
 """From a config to the plain objects of an experiment. Tests: tests/training/test_experiment.py."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.typing import DTypeLike
 
@@ -29,6 +31,7 @@ class Experiment:
     Attributes:
       config: the whole config.
       dataset: its images.
+      space: what the model knows of them.
       model: the model with its likelihood.
       step: the training step.
       stream: training batches as a function of the step.
@@ -38,6 +41,7 @@ class Experiment:
 
     config: ml_collections.ConfigDict
     dataset: Dataset
+    space: ImageSpace
     model: Model
     step: TrainStep
     stream: BatchStream
@@ -75,7 +79,8 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     for key in ("picture_every", "steps_per_call", "cpu_devices"):
         at_least("train", train, key, 0)
     dataset = data.build(config.data)
-    model = build_model(config, image_space(dataset))
+    space = image_space(dataset, mean=config.model.centered)
+    model = build_model(config, space)
     step = build_step(config, model)
     stream = BatchStream(
         dataset.train,
@@ -86,11 +91,11 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
         dynamic=dataset.binarization == "dynamic",
     )
     chosen = train.steps_per_call or STEPS_PER_CALL.get(jax.default_backend(), STEPS_PER_CALL_ACCELERATOR)
-    return Experiment(config, dataset, model, step, stream, mesh, chosen)
+    return Experiment(config, dataset, space, model, step, stream, mesh, chosen)
 
 
 def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
-    """The model of a config on images of a stated shape, its estimator checked against its masks.
+    """The model of a config on images of a stated shape, with the estimator of the gradient through its masks.
 
     Raises:
       ConfigError: a value that does not fit, by its key.
@@ -99,8 +104,8 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     likelihood = likelihoods.build(config.likelihood, channels=channels, bits=space.bits)
     dtype = compute_dtype(config.train.compute_dtype)
     model = models.build(config.model, config.posterior, likelihood, space, dtype)
-    gradients.build(config.estimator, mask_kinds=model.mask_kinds)
-    return model
+    estimator = gradients.build(config.estimator, mask_kinds=model.mask_kinds, levels=max(1, model.mask_levels))
+    return dataclasses.replace(model, estimator=estimator) if model.mask_kinds else model
 
 
 def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:
@@ -119,9 +124,19 @@ def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:
     )
 
 
-def image_space(dataset: Dataset) -> ImageSpace:
-    """What a model must know of a dataset."""
-    return ImageSpace(tuple(dataset.image_shape), dataset.bits, dataset.classes)
+def image_space(dataset: Dataset, *, mean: bool = False) -> ImageSpace:
+    """What a model must know of a dataset.
+
+    Args:
+      dataset: its training images give the mean image.
+      mean: whether to compute it.
+    """
+    space = ImageSpace(tuple(dataset.image_shape), dataset.bits, dataset.classes)
+    if not mean:
+        return space
+    highest = 255 if dataset.binarization == "dynamic" else 2**dataset.bits - 1  # these training images stay grey
+    scaled = np.mean(dataset.train.images, axis=0, dtype=np.float64) / highest
+    return space._replace(mean=tuple(np.round(scaled.ravel(), 7).tolist()))
 
 
 def compute_dtype(name: str) -> DTypeLike:

@@ -3,6 +3,7 @@
 import optax
 
 from ctc_jax.errors import ConfigError, choose
+from ctc_jax.training import moving_averages
 
 SCHEDULES = {
     "cosine": lambda peak, steps: optax.cosine_decay_schedule(peak, max(1, steps)),
@@ -28,7 +29,7 @@ def learning_rate(config) -> optax.Schedule:
 
 
 def build(config) -> optax.GradientTransformation:
-    """Clipping, the optimizer and accumulation.
+    """Clipping, the optimizer and accumulation; moving averages among the parameters take their own steps.
 
     Args:
       config: the section `train` of configs/base.py.
@@ -54,6 +55,7 @@ def build(config) -> optax.GradientTransformation:
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         choose(OPTIMIZERS, config.optimizer, "train.optimizer")(learning_rate(config), config),
     )
+    chain = moving_averages.apart(chain)
     if config.accumulate == 1:
         return chain
     return optax.MultiSteps(chain, every_k_schedule=config.accumulate).gradient_transformation()

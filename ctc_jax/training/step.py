@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool
 from ctc_jax.data import Batch
 from ctc_jax.models import Model, Params
 from ctc_jax.objectives import Metrics
+from ctc_jax.training import moving_averages
 
 Objective = Callable[..., tuple[jax.Array, Metrics]]
 
@@ -101,7 +102,7 @@ class TrainStep:
         key = jax.random.fold_in(jax.random.key(self.seed), state.step)
         loss = partial(self.objective, self.model, key=key, batch=batch, step=state.step)
         (_, metrics), gradient = jax.value_and_grad(lambda params: loss(params=params), has_aux=True)(state.params)
-        metrics = {**metrics, "gradient_norm": optax.tree.norm(gradient)}
+        metrics = {**metrics, "gradient_norm": optax.tree.norm(moving_averages.without(gradient))}
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         good = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))

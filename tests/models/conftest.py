@@ -25,7 +25,9 @@ def make_model():
         posterior="diagonal",
         **changes,
     ):
-        network = {"latents": 1, "width": 4, "levels": 1, "blocks": 1, "features": 3, "activation": "tanh", **changes}
+        network = {"latents": 1, "width": 4, "levels": 1, "blocks": 1, "features": 3, "activation": "tanh"}
+        network |= {"negative_slope": 0.01, "latent": "bernoulli", "categories": 3, "prior": "fixed", "narrowing": 1}
+        network |= {"centered": False, "som_sigma": 0.0, "som_sigma_steps": 0, **changes}
         section = {
             "name": likelihood,
             "components": 2,
@@ -35,6 +37,7 @@ def make_model():
             "off": False,
             "scale": "pixel",
             "fixed_scale": 1.0,
+            "output_layer": True,
         }
         return models.build(
             ml_collections.ConfigDict({"name": name, **network}),
