@@ -101,11 +101,15 @@ def estimator() -> dict:
     """The gradient through discrete masks in the latents."""
     return {
         "name": "pathwise",  # pathwise (continuous latents); the others are in ctc_jax/gradients/registry.py
-        "samples": 2,  # masks drawn, and rewards evaluated, per example (rloo, double_cv)
-        "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao)
-        "temperature_end": 1.0,  # reached by equal factors after temperature_steps
+        "samples": 2,  # masks, each a reward, per example (rloo, double_cv, arms, daps, source_baseline_unbiased)
+        "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao); the first (rebar, relax)
+        "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the three Gumbel ones)
         "temperature_steps": 0,  # 0 keeps `temperature`
         "conditioned": 16,  # Gumbel draws conditioned on the mask, for one reward (gumbel_rao)
+        "decay": 0.99,  # of moving averages, a step (score_moving_average, nvil, source_baseline)
+        "baseline_width": 200,  # hidden units of what is learned (nvil, relax, both source_baselines)
+        "trust_region": 1.0,  # nats; the KL from the present masks is weighted with it (daps)
+        "entropy": 0.0,  # nats; weight of the masks' entropy (daps)
     }
 
 

@@ -1,13 +1,19 @@
 """Gradients of expected rewards through sampled masks."""
 
+from ctc_jax.gradients.checks import check_logits, check_masks
+from ctc_jax.gradients.dirichlet_copula import arms
 from ctc_jax.gradients.estimator import BoundEstimator, Estimator
 from ctc_jax.gradients.exact import enumerate_masks, local_expectation
 from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
+from ctc_jax.gradients.pathwise_baseline import source_baseline, source_baseline_unbiased
 from ctc_jax.gradients.registry import REGISTRY, build
 from ctc_jax.gradients.relaxed import gumbel_rao, gumbel_softmax, reinmax, st_gumbel, straight_through
+from ctc_jax.gradients.relaxed_control import rebar, relax
 from ctc_jax.gradients.score_function import disarm, double_cv, muprop, rloo, score
 from ctc_jax.gradients.sparse_reward import SparseReward
+from ctc_jax.gradients.stick_breaking import disarm_stick_breaking
 from ctc_jax.gradients.surrogate import Estimate
+from ctc_jax.gradients.vimco import vimco
 
 __all__ = [
     "BERNOULLI",
@@ -18,17 +24,26 @@ __all__ = [
     "Estimator",
     "MaskKind",
     "SparseReward",
+    "arms",
     "build",
+    "check_logits",
+    "check_masks",
     "disarm",
+    "disarm_stick_breaking",
     "double_cv",
     "enumerate_masks",
     "gumbel_rao",
     "gumbel_softmax",
     "local_expectation",
     "muprop",
+    "rebar",
     "reinmax",
+    "relax",
     "rloo",
     "score",
+    "source_baseline",
+    "source_baseline_unbiased",
     "st_gumbel",
     "straight_through",
+    "vimco",
 ]

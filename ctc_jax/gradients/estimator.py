@@ -8,9 +8,6 @@ from ctc_jax.gradients.mask_kind import MaskKind
 from ctc_jax.gradients.sparse_reward import SparseReward
 from ctc_jax.gradients.surrogate import Estimate, Reward
 
-BERNOULLI_MASKS, CATEGORICAL_MASKS = frozenset({"bernoulli"}), frozenset({"categorical"})
-BOTH_MASKS = BERNOULLI_MASKS | CATEGORICAL_MASKS
-
 
 @dataclass(frozen=True)
 class Estimator:
@@ -107,13 +104,3 @@ class BoundEstimator:
             raise TypeError(f"estimator {entry.name}: reward is a {type(reward).__name__}; allowed: a SparseReward")
         if entry.learned and not params:
             raise ValueError(f"estimator {entry.name}: params is {params!r}; allowed: what its init gives")
-
-
-def stateless(function: Callable[..., Estimate], **options) -> BoundEstimator:
-    """Of a function `(key, logits, reward, *, kind, **options)`."""
-
-    def estimate(key, logits, reward, *, kind, params=None, context=None, step=None):
-        del params, context, step
-        return function(key, logits, reward, kind=kind, **options)
-
-    return BoundEstimator(estimate)

@@ -3,139 +3,206 @@
 import dataclasses
 
 from ctc_jax.errors import ConfigError, choose
-from ctc_jax.gradients import exact, relaxed, score_function, temperature
-from ctc_jax.gradients.estimator import (
-    BERNOULLI_MASKS,
-    BOTH_MASKS,
-    CATEGORICAL_MASKS,
-    BoundEstimator,
-    Estimator,
-    stateless,
+from ctc_jax.gradients import (
+    baselines,
+    daps,
+    dirichlet_copula,
+    exact,
+    pathwise_baseline,
+    relaxed,
+    relaxed_control,
+    score_function,
+    stick_breaking,
+    temperature,
 )
-from ctc_jax.gradients.relaxed import SinglePass
+from ctc_jax.gradients.binding import (
+    at_least,
+    learned,
+    learned_score,
+    score_family,
+    single_pass,
+    stateless,
+    without_masks,
+)
+from ctc_jax.gradients.estimator import BoundEstimator, Estimator
+
+BERNOULLI, CATEGORICAL = frozenset({"bernoulli"}), frozenset({"categorical"})
+BOTH, NONE = BERNOULLI | CATEGORICAL, frozenset()
+
+several_samples = at_least("samples", 2)
 
 
-def at_least(config, key: str, minimum: int) -> int:
-    """A number of the section.
+def rewards(count: int):
+    """So many, whatever the masks."""
+    return lambda samples, places, alternatives: count
+
+
+def per_sample(samples: int, places: int, alternatives: int) -> int:
+    """One for each mask drawn."""
+    return samples
+
+
+def width(config) -> dict:
+    """Units of a learned network's hidden layer."""
+    return {"width": at_least("baseline_width", 1)(config)["baseline_width"]}
+
+
+def decay(config) -> dict:
+    """Of a moving average, a step.
 
     Raises:
-      ConfigError: below its minimum.
+      ConfigError: it is not in [0, 1).
     """
-    if config[key] < minimum:
-        raise ConfigError(f"estimator.{key}", config[key], f"{minimum} or more with estimator.name {config.name}")
-    return config[key]
+    if not 0 <= config.decay < 1:
+        raise ConfigError("estimator.decay", config.decay, "0 to below 1")
+    return {"decay": config.decay}
 
 
-def _pathwise(config) -> BoundEstimator:
-    del config
-
-    def estimate(key, logits, reward, *, kind, params=None, context=None, step=None):
-        raise ValueError("estimator pathwise: there are masks; allowed: continuous latents alone")
-
-    return BoundEstimator(estimate)
+def first_temperature(config) -> dict:
+    """Where a learned temperature starts."""
+    return {"temperature": temperature.build(config).start}
 
 
-def _score(config) -> BoundEstimator:
-    del config
-    bound = stateless(score_function.score)
-    return dataclasses.replace(bound, combine=_without_state(score_function.combine_plainly))
+def policy(config) -> dict:
+    """Of a trust region.
 
-
-def _rloo(config) -> BoundEstimator:
-    samples = at_least(config, "samples", 2)
-    bound = stateless(score_function.rloo, samples=samples)
-    combine = _without_state(score_function.combine_leaving_one_out)
-    return dataclasses.replace(bound, combine=combine, samples=samples)
-
-
-def _without_state(function):
-    def combine(rewards, log_masks, *, params=None, context=None):
-        del params, context
-        return function(rewards, log_masks)
-
-    return combine
-
-
-def _single_pass(function: SinglePass, *, tempered: bool = False, options=lambda config: {}):
-    def make(config) -> BoundEstimator:
-        schedule, fixed = temperature.build(config) if tempered else None, options(config)
-
-        def at(step):
-            return {**fixed, "temperature": schedule(step)} if tempered else fixed
-
-        def mask(key, logits, *, kind, step=None):
-            return function.mask(key, logits, kind=kind, **at(step))
-
-        def estimate(key, logits, reward, *, kind, params=None, context=None, step=None):
-            del params, context
-            return function(key, logits, reward, kind=kind, **at(step))
-
-        return BoundEstimator(estimate, mask=mask)
-
-    return make
-
-
-def _one(samples: int, places: int, alternatives: int) -> int:
-    return 1
-
-
-def _two(samples: int, places: int, alternatives: int) -> int:
-    return 2
-
-
-def _as_many_as_samples(samples: int, places: int, alternatives: int) -> int:
-    return samples
+    Raises:
+      ConfigError: no trust region, or a negative weight.
+    """
+    if not config.trust_region > 0:
+        raise ConfigError("estimator.trust_region", config.trust_region, "a number above 0")
+    if not config.entropy >= 0:
+        raise ConfigError("estimator.entropy", config.entropy, "0 or more")
+    return {"trust_region": config.trust_region, "entropy": config.entropy}
 
 
 ENTRIES = (
     # Reparameterization alone: nothing to estimate where every latent is continuous.
-    Estimator("pathwise", True, frozenset(), _one, "pathwise", _pathwise),
+    Estimator("pathwise", True, NONE, rewards(1), "pathwise", without_masks),
     Estimator(
         "enumerate",
         True,
-        BOTH_MASKS,
+        BOTH,
         lambda samples, places, alternatives: alternatives**places,
         "nested",
-        lambda config: stateless(exact.enumerate_masks),
+        stateless(exact.enumerate_masks),
     ),
     Estimator(
         "local_expectation",
         True,
-        BOTH_MASKS,
+        BOTH,
         lambda samples, places, alternatives: 1 + places * (alternatives - 1),
         "nested",
-        lambda config: stateless(exact.local_expectation),
+        stateless(exact.local_expectation),
     ),
-    Estimator("score", True, BOTH_MASKS, _one, "score", _score),
-    Estimator("rloo", True, BOTH_MASKS, _as_many_as_samples, "score", _rloo),
-    Estimator("muprop", True, BOTH_MASKS, _two, "nested", lambda config: stateless(score_function.muprop)),
+    Estimator("score", True, BOTH, rewards(1), "score", score_family(score_function.combine_plainly)),
     Estimator(
-        "double_cv",
+        "score_moving_average",
         True,
-        BOTH_MASKS,
-        _as_many_as_samples,
-        "nested",
-        lambda config: stateless(score_function.double_cv, samples=at_least(config, "samples", 2)),
+        BOTH,
+        rewards(1),
+        "score",
+        learned_score(baselines.combine_with_moving_average, baselines.init_moving_average, options=decay),
+        learned="a moving average of the reward",
     ),
-    Estimator("disarm", True, BERNOULLI_MASKS, _two, "nested", lambda config: stateless(score_function.disarm)),
-    Estimator("straight_through", False, BOTH_MASKS, _one, "single_pass", _single_pass(relaxed.straight_through)),
     Estimator(
-        "gumbel_softmax", False, BOTH_MASKS, _one, "single_pass", _single_pass(relaxed.gumbel_softmax, tempered=True)
+        "nvil",
+        True,
+        BOTH,
+        rewards(1),
+        "score",
+        learned_score(baselines.combine_nvil, baselines.init_nvil, options=decay, init_options=width),
+        learned="a baseline of the input, and a moving average of what it leaves",
     ),
-    Estimator("st_gumbel", False, BOTH_MASKS, _one, "single_pass", _single_pass(relaxed.st_gumbel, tempered=True)),
+    Estimator(
+        "rloo",
+        True,
+        BOTH,
+        per_sample,
+        "score",
+        score_family(score_function.combine_leaving_one_out, several=True),
+    ),
+    Estimator("muprop", True, BOTH, rewards(2), "nested", stateless(score_function.muprop)),
+    Estimator("double_cv", True, BOTH, per_sample, "nested", stateless(score_function.double_cv, several_samples)),
+    Estimator("disarm", True, BERNOULLI, rewards(2), "nested", stateless(score_function.disarm)),
+    Estimator("arms", True, BERNOULLI, per_sample, "nested", stateless(dirichlet_copula.arms, several_samples)),
+    Estimator(
+        "disarm_stick_breaking",
+        True,
+        CATEGORICAL,
+        rewards(2),
+        "nested",
+        stateless(stick_breaking.disarm_stick_breaking),
+    ),
+    Estimator(
+        "rebar",
+        True,
+        BOTH,
+        rewards(3),
+        "nested",
+        learned(relaxed_control.rebar, relaxed_control.init_rebar, init_options=first_temperature),
+        learned="temperature and weight of the control variate",
+    ),
+    Estimator(
+        "relax",
+        True,
+        BOTH,
+        rewards(3),
+        "nested",
+        learned(
+            relaxed_control.relax,
+            relaxed_control.init_relax,
+            init_options=lambda config: {**first_temperature(config), **width(config)},
+        ),
+        learned="temperature and weight of the control variate, and a network within it",
+    ),
+    Estimator("straight_through", False, BOTH, rewards(1), "single_pass", single_pass(relaxed.straight_through)),
+    Estimator(
+        "gumbel_softmax", False, BOTH, rewards(1), "single_pass", single_pass(relaxed.gumbel_softmax, tempered=True)
+    ),
+    Estimator("st_gumbel", False, BOTH, rewards(1), "single_pass", single_pass(relaxed.st_gumbel, tempered=True)),
     Estimator(
         "gumbel_rao",
         False,
-        CATEGORICAL_MASKS,
-        _one,
+        CATEGORICAL,
+        rewards(1),
         "single_pass",
-        _single_pass(
-            relaxed.gumbel_rao,
-            tempered=True,
-            options=lambda config: {"conditioned": at_least(config, "conditioned", 1)},
-        ),
+        single_pass(relaxed.gumbel_rao, tempered=True, options=at_least("conditioned", 1)),
     ),
-    Estimator("reinmax", False, CATEGORICAL_MASKS, _one, "single_pass", _single_pass(relaxed.reinmax)),
+    Estimator("reinmax", False, CATEGORICAL, rewards(1), "single_pass", single_pass(relaxed.reinmax)),
+    Estimator(
+        "daps",
+        False,
+        CATEGORICAL,
+        per_sample,
+        "score",
+        score_family(daps.combine_weighted, several=True, options=policy),
+    ),
+    Estimator(
+        "source_baseline",
+        False,
+        BOTH,
+        rewards(1),
+        "nested",
+        learned(pathwise_baseline.source_baseline, pathwise_baseline.init_published, options=decay, init_options=width),
+        learned="a baseline of the input on dr/dx, and a moving average of its effect",
+        needs="sparse_reward",
+    ),
+    Estimator(
+        "source_baseline_unbiased",
+        True,
+        BOTH,
+        per_sample,
+        "nested",
+        learned(
+            pathwise_baseline.source_baseline_unbiased,
+            pathwise_baseline.init_baseline,
+            options=several_samples,
+            init_options=width,
+        ),
+        learned="a baseline of the input on dr/dx",
+        needs="sparse_reward",
+    ),
 )
 
 REGISTRY = {entry.name: entry for entry in ENTRIES}

@@ -32,7 +32,7 @@ def combine_plainly(
     rewards: Float[Array, "samples batch"], log_masks: Float[Array, "samples batch"], baseline=0.0
 ) -> Estimate:
     """(r - b) grad log q(m); the baseline `[batch]` or a number must not depend on the masks."""
-    signals = jax.lax.stop_gradient(rewards - baseline)
+    signals = jax.lax.stop_gradient(rewards - jnp.broadcast_to(baseline, rewards.shape))
     value = jnp.mean(rewards, axis=0)
     return Estimate(value, value + zero(jnp.mean(signals * log_masks, axis=0)))
 

@@ -1,0 +1,31 @@
+"""Logits with noise whose mode is a sample, free or given that sample. Tests: tests/gradients/test_perturbed_logits.py.
+
+Both are differentiable in the logits at fixed noise. Those of a categorical mask are normalized first.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from ctc_jax.gradients.mask_kind import MaskKind
+
+
+def perturb(key, logits, *, kind: MaskKind):
+    """z such that `kind.harden(z)` is a sample."""
+    return _normalized(logits, kind) + kind.noise(key, logits.shape)
+
+
+def perturb_given(key, logits, masks, *, kind: MaskKind):
+    """z given that `kind.harden(z)` is `masks` (Tucker et al. 2017, appendix)."""
+    if kind.name == "bernoulli":
+        noise = kind.noise(key, logits.shape)
+        on, off = (jax.nn.softplus(noise + jax.nn.softplus(sign * logits)) for sign in (1.0, -1.0))
+        return jnp.where(masks > 0, on, -off)
+    log_waits = jnp.log(jax.random.exponential(key, logits.shape))
+    first = jnp.sum(log_waits * masks, axis=-1, keepdims=True)
+    # The sampled category's is the largest, with a Gumbel distribution of its own; the others' lie below it.
+    below = -jnp.logaddexp(log_waits - _normalized(logits, kind), first)
+    return jnp.where(masks > 0, -first, below)
+
+
+def _normalized(logits, kind):
+    return logits if kind.name == "bernoulli" else jax.nn.log_softmax(logits)
