@@ -1,17 +1,18 @@
-"""Training objectives by name. Tests: tests/objectives/test_elbo.py."""
+"""Training objectives by name. Tests: tests/objectives/test_elbo.py, test_importance_weighted.py."""
 
 from ctc_jax.errors import ConfigError, choose
 from ctc_jax.objectives.elbo import Elbo
+from ctc_jax.objectives.importance_weighted import ImportanceWeighted
 
 
-def build(config) -> Elbo:
+def build(config) -> Elbo | ImportanceWeighted:
     """The objective a config names: `(model, params, key, batch, step) -> (loss, metrics)`.
 
     Args:
       config: the section `objective` of configs/base.py.
 
     Raises:
-      ConfigError: an unknown name or a negative number.
+      ConfigError: an unknown name, a number out of its range, or one that the objective has no use for.
     """
     make = choose(REGISTRY, config.name, "objective.name")
     for key in ("kl_warmup_steps", "free_nats", "mask_annealing_steps"):
@@ -35,4 +36,13 @@ def _elbo(config) -> Elbo:
     )
 
 
-REGISTRY = {"elbo": _elbo}
+def _importance_weighted(config) -> ImportanceWeighted:
+    for key in ("kl_warmup_steps", "free_nats", "mask_annealing_steps"):
+        if config[key]:
+            raise ConfigError(f"objective.{key}", config[key], "0 with objective.name importance_weighted")
+    if config.samples < 2:
+        raise ConfigError("objective.samples", config.samples, "2 or more; with 1 this bound is objective.name elbo")
+    return ImportanceWeighted(config.samples)
+
+
+REGISTRY = {"elbo": _elbo, "importance_weighted": _importance_weighted}

@@ -5,10 +5,8 @@ from typing import Any
 import jax
 import optax
 
+from ctc_jax.gradients.moving_average import COLLECTION
 from ctc_jax.models import Params
-
-# A parameter is one when this is among the keys of its path.
-KEY = "moving_averages"
 
 
 def apart(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -18,10 +16,10 @@ def apart(optimizer: optax.GradientTransformation) -> optax.GradientTransformati
     clipping, preconditioning, weight decay or a learning rate would make it another average. Where there are none, the
     state is that of `optimizer` itself.
     """
-    parts = optax.partition({"optimizer": optimizer, KEY: optax.sgd(1.0)}, _labels)
+    parts = optax.partition({"optimizer": optimizer, COLLECTION: optax.sgd(1.0)}, _labels)
 
     def chosen(params: Params) -> optax.GradientTransformation:
-        return parts if KEY in jax.tree.leaves(_labels(params)) else optimizer
+        return parts if COLLECTION in jax.tree.leaves(_labels(params)) else optimizer
 
     def init(params: Params) -> optax.OptState:
         return chosen(params).init(params)
@@ -35,11 +33,11 @@ def apart(optimizer: optax.GradientTransformation) -> optax.GradientTransformati
 def without(tree: Params) -> list[Any]:
     """The leaves that are no moving averages."""
     labels = jax.tree.leaves(_labels(tree))
-    return [leaf for leaf, label in zip(jax.tree.leaves(tree), labels, strict=True) if label != KEY]
+    return [leaf for leaf, label in zip(jax.tree.leaves(tree), labels, strict=True) if label != COLLECTION]
 
 
 def _labels(tree: Params) -> Params:
     def label(path: tuple, leaf: Any) -> str:
-        return KEY if any(getattr(part, "key", None) == KEY for part in path) else "optimizer"
+        return COLLECTION if any(getattr(part, "key", None) == COLLECTION for part in path) else "optimizer"
 
     return jax.tree_util.tree_map_with_path(label, tree)

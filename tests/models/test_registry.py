@@ -68,3 +68,32 @@ def test_no_hidden_layers_leave_a_linear_model(make_model, randomize):
     mean = np.asarray(model.decode(params, {"z": z}).mean, np.float64)
     logits = np.log(mean / (1 - mean))
     np.testing.assert_allclose(logits[2] - logits[1], logits[1] - logits[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("categories", 1, "2 or more"),
+        ("latent", "bernouli", r"did you mean bernoulli\?"),
+        ("prior", "flat", "fixed, learned"),
+        ("narrowing", 0, "1 or more"),
+        ("narrowing", 5, "keep one unit"),
+        ("som_sigma", -1.0, "0 "),
+        ("som_sigma_steps", -1, "0 "),
+    ],
+)
+def test_masks_that_cannot_be_are_refused(make_model, key, value, words):
+    changes = {"latent": "ctc", "blocks": 2, key: value}
+    with pytest.raises(ConfigError, match=rf"^config\.model\.{key} is {value!r}; allowed: .*{words}"):
+        make_model("mask_vae", **changes)
+
+
+def test_gates_have_no_alternatives_to_pool(make_model):
+    with pytest.raises(
+        ConfigError, match=r"^config\.model\.som_sigma is 1\.0; allowed: 0 with model\.latent=bernoulli"
+    ):
+        make_model("mask_vae", som_sigma=1.0)
+
+
+def test_the_slope_of_the_leaky_rectifier_reaches_the_network(make_model):
+    assert make_model("mlp_vae", activation="leaky_relu", negative_slope=0.3).network.activation.slope == 0.3
