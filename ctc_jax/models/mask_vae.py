@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.gradients import SparseReward
+from ctc_jax.gradients import BERNOULLI, SparseReward
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models.mask_law import MaskLaw
 from ctc_jax.models.mask_network import MaskNetwork
@@ -46,6 +46,12 @@ class MaskVAE:
     def mask_kinds(self) -> frozenset[str]:
         """The one kind of its masks."""
         return frozenset({self.network.latent.kind.name})
+
+    @property
+    def mask_sizes(self) -> tuple[int, int]:
+        """Places, and alternatives at each."""
+        latent = self.network.latent
+        return latent.places, 2 if latent.kind is BERNOULLI else latent.categories
 
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32; those that an estimator learns under "estimator"."""

@@ -39,7 +39,8 @@ class Model(Protocol):
     `mask_kinds` are the kinds of discrete mask among the latents, empty if there are none; `mask_levels` says how many
     are drawn one after another. A model with masks is a dataclass with a field `estimator`, the gradient through them,
     bound to its options; None scores the bound at sampled masks and gives these no gradient. It also has
-    `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third.
+    `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third, and
+    `mask_sizes`, the number of masks in a level and of alternatives of each.
     """
 
     image_shape: tuple[int, int, int]

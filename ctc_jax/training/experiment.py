@@ -23,6 +23,9 @@ from ctc_jax.training.step import TrainStep
 STEPS_PER_CALL = {"cpu": 1}
 STEPS_PER_CALL_ACCELERATOR = 50
 
+# Of an example: more are a mistake in the number of masks, not a computation that would end.
+MAXIMUM_REWARDS = 2**16
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -105,7 +108,14 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     dtype = compute_dtype(config.train.compute_dtype)
     model = models.build(config.model, config.posterior, likelihood, space, dtype)
     estimator = gradients.build(config.estimator, mask_kinds=model.mask_kinds, levels=max(1, model.mask_levels))
-    return dataclasses.replace(model, estimator=estimator) if model.mask_kinds else model
+    if not model.mask_kinds:
+        return model
+    places, alternatives = model.mask_sizes
+    rewards = estimator.entry.rewards(config.estimator.samples, places, alternatives)
+    if rewards > MAXIMUM_REWARDS:
+        allowed = f"at most {MAXIMUM_REWARDS:,} rewards an example; {places} masks of {alternatives} would take more"
+        raise ConfigError("estimator.name", config.estimator.name, allowed)
+    return dataclasses.replace(model, estimator=estimator)
 
 
 def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:
