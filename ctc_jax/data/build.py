@@ -4,7 +4,7 @@ The splits are fixed:
 
 | name | training | validation | test |
 |---|---|---|---|
-| shapes | 393216 | 4096 | 8192, all drawn from fixed seeds |
+| shapes | 786432 | 4096 | 8192, all drawn from fixed seeds |
 | cifar10 | the first 45000 | the last 5000 of the training file | 10000 |
 | mnist, fashion_mnist | the first 50000 | the last 10000 of the training file | 10000 |
 | static_mnist | 50000 | 10000 | 10000, the file's own |

@@ -12,7 +12,7 @@ from scipy.special import log_ndtr, logsumexp
 
 from ctc_jax.data.source import Arrays, Source
 
-TRAIN, VALIDATION, TEST = 393_216, 4_096, 8_192
+TRAIN, VALIDATION, TEST = 786_432, 4_096, 8_192
 CHUNK = 16_384  # images drawn at a time, which bounds the memory
 SIDE = 10  # of a drawing
 OFFSETS = (0, 2, 4, 6)  # of a drawing's corner, down and to the right, in an image of 16 x 16
