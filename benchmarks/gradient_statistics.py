@@ -1,4 +1,4 @@
-"""Bias, variance and direction of a gradient estimator from its draws. Tests: tests/benchmarks/test_gradient_statistics.py.
+"""Bias, variance and direction of gradient estimators. Tests: tests/benchmarks/test_gradient_statistics.py.
 
 Draws come in blocks of equal size, of which only the mean is kept: a sum over pairs of different blocks is free of the
 noise of their means, so that the bias of an unbiased estimator is 0 in expectation, not its standard error.

@@ -1,0 +1,250 @@
+"""Bias, variance and price of gradient estimators on frozen snapshots of a VAE whose latents are masks.
+
+One linear layer on static MNIST after the RELAX protocol (batch 24), trained with rloo; at each of `--snapshots` the
+model stays as it is and the gradient of one fixed batch is drawn for 1024 keys, in the mask logits of each image and
+in the encoder's parameters (which take in the values of CTC latents, and the sum over images). An estimator of more
+than 16 rewards is drawn less often, so that it takes `--rewards` in all, but at least 64 times. The exact gradient is
+that of enumeration for the small latents, else a mean over further keys of the unbiased estimator of least variance.
+
+{TIME}
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from estimator_variants import Variant, variants
+from frozen_gradient import Learner, Sampler, whole_gradient
+from gradient_plot import plot
+from gradient_statistics import bias, projection, ratio_to_rloo
+from machine import limit_threads
+from results import parser, write
+from snapshots import LATENTS, WORDS, configuration, frozen_batch
+from timing import ratio, take_turns
+from trainer import Trainer
+
+from ctc_jax import gradients
+from ctc_jax.data import Batch
+
+# Of so small a model the time is that of its dispatch.
+UNTIMED = ("small_bernoulli", "small_categorical", "small_ctc")
+PLAIN = "rloo-2"
+BLOCKS, LEAST = 32, 64
+MEASURED, REFERENCE, PILOT = 1, 2, 3  # seeds
+
+
+class Candidate(NamedTuple):
+    """An estimator with its options.
+
+    Attributes:
+      name: the registry's, with the number of samples where it takes some.
+      entry: the registry's.
+      rewards: it takes for an example.
+      sampler: of its gradient.
+      learner: of what it learns.
+    """
+
+    name: str
+    entry: gradients.Estimator
+    rewards: int
+    sampler: Sampler
+    learner: Learner
+
+
+def candidates(trainer: Trainer, most_rewards: int, names: Sequence[str] = ()) -> list[Candidate]:
+    """Every estimator of the registry that serves the model and takes no more rewards than that, and `rloo`.
+
+    Args:
+      trainer: of the model.
+      most_rewards: of an example.
+      names: of the registry; empty is all.
+    """
+    model, config = trainer.experiment.model, trainer.config.estimator.copy_and_resolve_references()
+    places, alternatives = model.mask_sizes
+    (kind,) = model.mask_kinds
+    chosen = variants(kind, places, alternatives, most_rewards=most_rewards, names=["rloo", *names] if names else [])
+    # Leave-one-out with as many rewards as each other: those of one reward are compared with two.
+    compared = {one.rewards for one in chosen if one.entry.name != "enumerate"} - {1}
+    of_rloo = {one.rewards for one in chosen if one.entry.name == "rloo"}
+    rloo = gradients.REGISTRY["rloo"]
+    chosen += [Variant(f"rloo-{rewards}", rloo, rewards, rewards) for rewards in sorted(compared - of_rloo)]
+    found = []
+    for one in chosen:
+        config.update(name=one.entry.name, samples=one.samples)
+        bound = gradients.build(config, mask_kinds=model.mask_kinds)
+        found.append(Candidate(one.label, one.entry, one.rewards, Sampler(model, bound), Learner(model, bound)))
+    return found
+
+
+def keys_for(rewards: int, keys: int, budget: int) -> int:
+    """Draws of an estimator: `keys`, or as many as `budget` rewards allow; a multiple of the blocks."""
+    return BLOCKS * math.ceil(max(min(keys, budget // rewards), min(keys, LEAST)) / BLOCKS)
+
+
+def reference(candidates: Sequence[Candidate], params, batch: Batch, keys: int, budget: int):
+    """The name of the unbiased estimator of least variance in the logits, and block means of its gradient.
+
+    One row where it is exact: its draws agree.
+    """
+    pilots = [one for one in candidates if one.entry.unbiased and not one.entry.learned]
+    variances = {
+        one.name: one.sampler(params, batch, seed=PILOT, blocks=2, size=8)["logits"].variance for one in pilots
+    }
+    best = min(pilots, key=lambda one: variances[one.name])
+    count = keys_for(best.rewards, 8 * keys, 8 * budget)
+    draws = best.sampler(params, batch, seed=REFERENCE, blocks=BLOCKS, size=count // BLOCKS)
+    exact = variances[best.name] < 1e-9 * np.mean(draws["logits"].mean ** 2)
+    rows = {part: found.mean[None] if exact else found.means for part, found in draws.items()}
+    return best.name, (1 if exact else count), rows
+
+
+def times(candidates: Sequence[Candidate], all_params, batch: Batch, rounds: int, seconds: float):
+    """Seconds of one gradient in all parameters, candidates in turns."""
+
+    def work(one):
+        compiled = whole_gradient(one.sampler.model, one.sampler.estimator)
+        params, key = all_params[one.name], jax.random.key(0)
+
+        def repeat(count):
+            for _ in range(count):
+                found = compiled(params, key, batch)
+            jax.block_until_ready(found)
+
+        return repeat
+
+    return take_turns({one.name: work(one) for one in candidates}, rounds=rounds, seconds=seconds)
+
+
+def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tuple[list[dict], dict]:
+    """A row for each candidate without its times, and variances by name and part of the gradient."""
+    centers = {part: means.mean(axis=0, dtype=np.float64) for part, means in exact.items()}
+    rows, variances = [], {}
+    for one in candidates:
+        count = keys_for(one.rewards, keys, budget)
+        draws = one.sampler(
+            all_params[one.name], batch, seed=MEASURED, blocks=BLOCKS, size=count // BLOCKS, reference=centers
+        )
+        row = {"estimator": one.name, "unbiased": "yes" if one.entry.unbiased else "no", "rewards": one.rewards}
+        row["keys"] = count
+        for part, found in draws.items():
+            measured = bias(found.means, exact[part])
+            along = projection(found.means, centers[part])
+            row[f"{part} relative bias"] = measured.relative
+            row[f"{part} bias limit"] = measured.limit
+            row[f"{part} bias z"] = measured.z
+            row[f"{part} length"] = along.value
+            row[f"{part} length error"] = along.error
+            row[f"{part} cosine"] = found.cosine
+            row[f"{part} variance"] = found.variance
+            variances[one.name, part] = found.variance
+        rows.append(row)
+    for row in rows:
+        for part in exact:
+            of_rloo = {one.rewards: variances[one.name, part] for one in candidates if one.entry.name == "rloo"}
+            row[f"{part} ratio"] = ratio_to_rloo(variances[row["estimator"], part], row["rewards"], of_rloo)
+    return rows, variances
+
+
+def measure(latent: str, arguments) -> tuple[dict[int, list[dict]], dict[int, str]]:
+    """Rows of each snapshot, and what its exact gradient is."""
+    trainer = Trainer(configuration(latent, arguments.learning_rate))
+    found = candidates(trainer, arguments.most_rewards, arguments.estimators)
+    stream = trainer.experiment.stream
+
+    def batches(step, first=0):
+        return jax.tree.map(lambda leaf: leaf[0], stream(first + step, 1))
+
+    batch, tables, references, relative = frozen_batch(trainer.experiment), {}, {}, {}
+    for snapshot in arguments.snapshots:
+        trainer.advance((snapshot - trainer.step) // trainer.count)
+        params = jax.tree.map(np.asarray, trainer.state.params)
+        all_params = {
+            one.name: one.learner(params, partial(batches, first=snapshot), steps=arguments.learn) for one in found
+        }
+        name, count, exact = reference(found, params, batch, arguments.keys, arguments.rewards)
+        references[snapshot] = f"{name}, exact" if count == 1 else f"{name}, {count:,} further keys"
+        rows, variances = rows_of(found, all_params, batch, exact, arguments.keys, arguments.rewards)
+        if not relative and latent not in UNTIMED:
+            seconds = times(found, all_params, batch, arguments.rounds, arguments.turn_seconds)
+            relative = {one.name: ratio(seconds[one.name], seconds[PLAIN]).median for one in found}
+        for row in rows:
+            name = row["estimator"]
+            row["time"] = relative.get(name, math.nan)
+            for part in exact:
+                row[f"{part} variance x time"] = variances[name, part] / variances[PLAIN, part] * row["time"]
+        tables[snapshot] = rows
+        print(f"{latent}, {snapshot:,} steps: {len(rows)} estimators, {references[snapshot]}", flush=True)
+    return tables, references
+
+
+# Columns of the page: what a row has it from.
+COLUMNS = {
+    "estimator": "estimator",
+    "unbiased": "unbiased",
+    "rewards": "rewards",
+    "keys": "keys",
+    "relative bias": "logits relative bias",
+    "its limit": "logits bias limit",
+    "z": "logits bias z",
+    "length": "logits length",
+    "cosine": "logits cosine",
+    "variance": "logits variance",
+    "variance / rloo": "logits ratio",
+    "time": "time",
+    "variance x time": "logits variance x time",
+    "encoder: relative bias": "encoder relative bias",
+    "encoder: z": "encoder bias z",
+    "encoder: cosine": "encoder cosine",
+    "encoder: variance / rloo": "encoder ratio",
+    "encoder: variance x time": "encoder variance x time",
+}
+
+
+def main() -> None:
+    """Trains, freezes, measures."""
+    flags = parser(__doc__, __file__)
+    flags.add_argument("--latents", nargs="+", choices=list(LATENTS), default=list(LATENTS))
+    flags.add_argument("--snapshots", type=int, nargs="+", default=[0, 1_000, 10_000], help="steps, ascending")
+    flags.add_argument("--estimators", nargs="+", default=[], help="names of the registry; rloo is always there")
+    flags.add_argument("--keys", type=int, default=1024, help="draws of a gradient")
+    flags.add_argument("--rewards", type=int, default=16 * 1024, help="an estimator may take in all its draws")
+    flags.add_argument("--most_rewards", type=int, default=256, help="an estimator may take in one draw")
+    flags.add_argument("--learn", type=int, default=1_000, help="steps in which what is learned is, at each snapshot")
+    flags.add_argument("--learning_rate", type=float, default=1e-3, help="of the run; the paper's is near 1e-4")
+    flags.add_argument("--rounds", type=int, default=5)
+    flags.add_argument("--turn_seconds", type=float, default=0.2)
+    arguments = flags.parse_args()
+    limit_threads(arguments.threads)
+    pages, pictures = {}, []
+    for latent in arguments.latents:
+        tables, references = measure(latent, arguments)
+        for snapshot, rows in tables.items():
+            heading = f"{latent.replace('_', ' ')} ({WORDS[latent]}), {snapshot:,} steps; exact: {references[snapshot]}"
+            pages[heading] = rows
+        picture = arguments.output.with_suffix("") / f"{latent}.png"
+        plot(f"{latent.replace('_', ' ')}: {WORDS[latent]}", tables, picture)
+        pictures.append(f"![{latent}]({picture.parent.name}/{picture.name})")
+    shown = {
+        heading: [{name: row[column] for name, column in COLUMNS.items()} for row in rows]
+        for heading, rows in pages.items()
+    }
+    notes = [
+        "Of the gradient in the mask logits of each image, unless it says encoder: relative bias |E g - exact| / "
+        "|exact|, debiased for the noise of both means; its limit, at two standard errors of its square; z, its square "
+        "in standard errors (an unbiased estimator has |z| of about 1, above 4 is a bias); length, E g along the exact "
+        "gradient, 1 if unbiased; cosine of a single draw to the exact gradient; variance of a component; variance / "
+        "rloo, relative to leave-one-out of as many rewards (two draws of an estimator of one reward are averaged); "
+        "time of one gradient in all parameters, decoder and learned parts included, relative to rloo-2; variance x "
+        "time relative to rloo-2.",
+        f"Static binarization, batch of 24, Adam at {arguments.learning_rate:g}, rloo-2. What an estimator learns was "
+        f"trained for {arguments.learn:,} steps on training batches while the model stayed as it is. Temperatures are "
+        "1. The exact gradient is of the same model and batch, by other keys.",
+    ]
+    write(arguments.output, "Gradient estimators on frozen models", shown, notes + pictures)
+
+
+if __name__ == "__main__":
+    main()
