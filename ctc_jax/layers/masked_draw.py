@@ -80,10 +80,12 @@ def divergence(q: MaskedLaw, prior: MaskedLaw) -> Float[Array, "batch ..."]:
     Deterministic values of `q` are taken as given to both sides, so that the mask alone is the latent and costs.
 
     Raises:
-      ValueError: the prior is of another kind.
+      ValueError: the prior is of another kind or batch shape.
     """
     if type(q) is not type(prior):
         raise ValueError(f"prior is a {type(prior).__name__}; allowed: {type(q).__name__}, as is what it is a prior of")
+    if q.batch_shape != prior.batch_shape:
+        raise ValueError(f"prior has batch shape {prior.batch_shape}; allowed: {q.batch_shape}, that of q")
     if is_deterministic(q.values):
         prior = alike(q, prior.logits, q.values)
     return kl_divergence(q, prior)
