@@ -1,0 +1,154 @@
+"""Every registered estimator in a training step of a tiny model, and one with learned parameters in whole runs."""
+
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ctc_jax import gradients, training
+from ctc_jax.data import Batch
+from ctc_jax.errors import ConfigError
+from ctc_jax.models import ImageSpace
+from ctc_jax.reporting import read_history
+from ctc_jax.training import Checkpoints, Outcome
+from ctc_jax.training.mesh import data_mesh
+
+MASKS = {
+    "data__bits": 8,
+    "data__binarization": "dynamic",
+    "model__name": "mask_vae",
+    "model__latents": 3,
+    "model__categories": 3,
+    "model__prior": "learned",
+    "model__features": 1,
+    "model__blocks": 0,
+    "likelihood__name": "bernoulli",
+    "likelihood__output_layer": False,
+    "estimator__baseline_width": 4,
+}
+SPACE = ImageSpace((4, 4, 1), 1, 1)
+
+
+@pytest.fixture
+def masks(tiny):
+    """The tiny config with masks times values, of a kind that the estimator serves."""
+
+    def make(estimator, **changes):
+        kinds = gradients.REGISTRY[estimator].mask_kinds
+        latent = "ctc" if "categorical" in kinds else "bernoulli_ctc"
+        return tiny(**{**MASKS, "model__latent": latent, "estimator__name": estimator, **changes})
+
+    return make
+
+
+@pytest.mark.parametrize("name", [name for name, entry in gradients.REGISTRY.items() if entry.mask_kinds])
+def test_an_estimator_trains_what_it_should(masks, name):
+    config = masks(name, train__ema_decay=0.5, train__learning_rate=0.01)
+    model = training.build_model(config, SPACE)
+    step = training.build_step(config, model)
+    images = np.random.default_rng(0).integers(0, 2, (3, 8, 4, 4, 1)).astype(np.uint8)
+
+    @jax.jit
+    def train(images):
+        start = step.init()
+        return start.params, *step(start, Batch(images, jnp.zeros((3, 8), jnp.int32)))
+
+    before, after, metrics = jax.device_get(train(images))
+    assert all(np.isfinite(values).all() for values in metrics.values())
+    assert ("estimator" in before) == bool(gradients.REGISTRY[name].learned)
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after.params)
+    assert min(jax.tree.leaves(moved["posterior"])) > 1e-3
+    assert min(jax.tree.leaves(moved["first"])) > 1e-3
+    assert all(max(jax.tree.leaves(part)) > 0 for part in moved.get("estimator", {}).values())
+
+
+def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
+    """Another baseline changes the model's gradient by its noise alone: none where the signal is fixed at its value."""
+    config = masks("nvil")
+    model = training.build_model(config, SPACE)
+    params = jax.jit(model.init)(jax.random.key(0))
+    images = np.random.default_rng(0).integers(0, 2, (64, 4, 4, 1)).astype(np.uint8)
+    batch = Batch(jnp.asarray(images), jnp.zeros(64, jnp.int32))
+
+    def bound(params, key):
+        terms = model.elbo_terms(params, key, batch)
+        return jnp.mean(terms.log_likelihood - terms.kl["z"])
+
+    keys = jax.random.split(jax.random.key(1), 512)
+    moved = {**params, "estimator": jax.tree.map(lambda leaf: leaf + 1.0, params["estimator"])}
+    compute = jax.jit(jax.vmap(jax.grad(bound), in_axes=(None, 0)))
+    one, other = compute(params, keys), compute(moved, keys)
+    np.testing.assert_array_equal(one["first"]["kernel"], other["first"]["kernel"])  # pathwise: no baseline in it
+    difference = np.asarray(one["posterior"]["kernel"] - other["posterior"]["kernel"])
+    error = difference.std(axis=0) / np.sqrt(len(keys))
+    np.testing.assert_array_less(np.abs(difference.mean(axis=0)), 4.5 * error + 1e-6)
+    assert difference.std() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model__latent": "ctc", "estimator__name": "disarm"}, r"estimator\.name is 'disarm'; .*categorical masks"),
+        ({"model__latent": "bernoulli", "estimator__name": "reinmax"}, r"'reinmax'; .*bernoulli masks"),
+        ({"model__latent": "bernoulli", "estimator__name": "pathwise"}, r"'pathwise'; .*rloo"),
+        ({"model__latents": 20, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 20 masks of 2"),
+        ({"estimator__name": "rloo", "estimator__samples": 1}, r"estimator\.samples is 1"),
+        ({"model__name": "mlp_vae", "model__features": 2, "estimator__name": "rloo"}, r"'rloo'; .*pathwise"),
+        ({"model__features": 2, "estimator__name": "rloo"}, r"model\.features is 2; .*one a channel"),
+    ],
+)
+def test_what_does_not_fit_is_refused_when_the_model_is_built(tiny, changes, words):
+    config = tiny(**{**MASKS, **changes})
+    with pytest.raises(ConfigError, match=words):
+        jax.eval_shape(lambda key: training.build_model(config, SPACE).init(key), jax.random.key(0))
+
+
+def test_the_mean_image_is_that_of_the_training_part_and_is_known_where_it_is_asked_for(masks):
+    experiment = training.build(masks("rloo", model__centered=True))
+    images = experiment.dataset.train.images.astype(np.float64)
+    np.testing.assert_allclose(experiment.space.mean, images.mean(axis=0).ravel() / 255, atol=1e-6)
+    assert experiment.model.network.mean_image == experiment.space.mean
+    assert training.image_space(experiment.dataset).mean == ()
+
+
+def run(config, workdir, **options):
+    mesh = options.pop("mesh", None)
+    experiment = training.build(config, mesh)
+    outcome = training.train(experiment, workdir, stream=io.StringIO(), **options)
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    state = checkpoints.restore(jax.eval_shape(experiment.step.init), experiment.sharding).state
+    checkpoints.close()
+    return outcome, state
+
+
+@pytest.mark.slow
+def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(masks, tmp_path):
+    config = masks("nvil", train__ema_decay=0.9, train__clip_norm=1.0)
+    _, whole = run(config, tmp_path / "whole")
+    asked = iter([False] * 4 + [True])
+    outcome, _ = run(config, tmp_path / "broken", interrupted=lambda: next(asked))
+    assert outcome is Outcome.INTERRUPTED
+    _, broken = run(config, tmp_path / "broken")
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(broken), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert whole.params["estimator"]["moving_averages"]["signal"] != 0
+    run(config, tmp_path / "one", mesh=data_mesh(jax.devices()[:1]))
+    lines = [read_history(tmp_path / name) for name in ("whole", "one")]
+    for four, one in zip(*lines, strict=True):
+        np.testing.assert_allclose(four["elbo_nats"], one["elbo_nats"], rtol=1e-5)
+
+
+def test_the_importance_weighted_objective_trains_masks(masks):
+    objective = {"objective__name": "importance_weighted", "objective__samples": 3}
+    config = masks("rloo", **objective, train__steps=200, train__learning_rate=0.05)
+    model = training.build_model(config, SPACE)
+    step = training.build_step(config, model)
+    image = np.random.default_rng(0).integers(0, 2, (1, 1, 4, 4, 1)).astype(np.uint8)
+    images = jnp.asarray(np.broadcast_to(image, (200, 8, 4, 4, 1)))
+    metrics = jax.jit(lambda images: step(step.init(), Batch(images, jnp.zeros((200, 8), jnp.int32)))[1])(images)
+    bound = np.asarray(metrics["importance_bound_nats"])
+    # One image again and again: at the end the model knows it, whose entropy is 0.
+    assert bound[:10].mean() < -10
+    assert bound[-10:].mean() > -3
