@@ -4,11 +4,13 @@ from ctc_jax.gradients.checks import check_logits, check_masks
 from ctc_jax.gradients.dirichlet_copula import arms
 from ctc_jax.gradients.estimator import BoundEstimator, Estimator
 from ctc_jax.gradients.exact import enumerate_masks, local_expectation
+from ctc_jax.gradients.low_rank import low_rank_local_expectation
 from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.gradients.pathwise_baseline import source_baseline, source_baseline_unbiased
 from ctc_jax.gradients.registry import REGISTRY, build
 from ctc_jax.gradients.relaxed import gumbel_rao, gumbel_softmax, reinmax, st_gumbel, straight_through
 from ctc_jax.gradients.relaxed_control import rebar, relax
+from ctc_jax.gradients.sampled_flips import diagonal_flips, single_flips
 from ctc_jax.gradients.score_function import disarm, double_cv, muprop, rloo, score
 from ctc_jax.gradients.sparse_reward import SparseReward
 from ctc_jax.gradients.stick_breaking import disarm_stick_breaking
@@ -28,6 +30,7 @@ __all__ = [
     "build",
     "check_logits",
     "check_masks",
+    "diagonal_flips",
     "disarm",
     "disarm_stick_breaking",
     "double_cv",
@@ -35,12 +38,14 @@ __all__ = [
     "gumbel_rao",
     "gumbel_softmax",
     "local_expectation",
+    "low_rank_local_expectation",
     "muprop",
     "rebar",
     "reinmax",
     "relax",
     "rloo",
     "score",
+    "single_flips",
     "source_baseline",
     "source_baseline_unbiased",
     "st_gumbel",

@@ -1,0 +1,232 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ctc_jax.gradients import SparseReward, exact, rloo
+from ctc_jax.gradients.flips import draw, entries
+from ctc_jax.gradients.low_rank import low_rank_local_expectation
+from ctc_jax.gradients.mask_kind import KINDS
+from ctc_jax.gradients.sampled_flips import diagonal_flips, single_flips
+from tests.gradients.conftest import z_scores
+
+SHAPES = {"bernoulli": (2, 4), "categorical": (2, 2, 3)}
+UNBIASED = {
+    "low_rank": low_rank_local_expectation,
+    "single-2": partial(single_flips, flips=2),
+    "single-3-2": partial(single_flips, flips=3, samples=2),
+    "diagonal-1": partial(diagonal_flips, flips=1),
+    "diagonal-4-2": partial(diagonal_flips, flips=4, samples=2),
+}
+
+
+def network(outer, hidden):
+    """No hidden unit acts alone, and slopes jump."""
+    bent = jnp.where(hidden > 0, hidden, 0.3 * hidden)
+    return jnp.tanh(bent) @ outer + 0.3 * jnp.sum(bent, axis=-1) ** 2
+
+
+def pixels(outer, hidden):
+    """Each hidden unit the logit of a pixel."""
+    return jnp.sum(hidden * (outer > 0)[None] - jax.nn.softplus(hidden), axis=-1)
+
+
+def quadratic(outer, hidden):
+    """Of diagonal curvature."""
+    return hidden @ outer - (hidden**2) @ jnp.abs(outer)
+
+
+def round_quadratic(outer, hidden):
+    """Of one curvature."""
+    return hidden @ outer - jnp.sum(hidden**2, axis=-1)
+
+
+def closed_over(kind, shape):
+    """Logits, and the values, weights and parameters of the rest that a reward closes over."""
+    keys = jax.random.split(jax.random.key(len(kind)), 4)
+    size = int(np.prod(shape[1:]))
+    values = 1.0 + jax.random.normal(keys[1], shape)
+    return jax.random.normal(keys[0], shape), (
+        values,
+        jax.random.normal(keys[2], (size, 3)),
+        jax.random.normal(keys[3], (3,)),
+    )
+
+
+def without_weight(drawn):
+    """Flips that count for nothing."""
+    return drawn._replace(weight=jnp.zeros_like(drawn.weight))
+
+
+def gradients(name, estimator, rest, keys, shape=None):
+    """One gradient a key, in logits and in what the reward closes over; the exact one, from the sum over masks."""
+    kind = KINDS[name]
+    logits, inside = closed_over(name, shape or SHAPES[name])
+
+    def surrogate(logits, inside, key, estimator):
+        reward = SparseReward(inside[0], inside[1], partial(rest, inside[2]))
+        estimate = estimator(key, logits, reward, kind=kind)
+        return estimate.surrogate.sum(), (estimate.value, estimate.surrogate)
+
+    def one(key, estimator):
+        return jax.grad(surrogate, argnums=(0, 1), has_aux=True)(logits, inside, key, estimator)
+
+    found, (values, surrogates) = jax.jit(jax.vmap(partial(one, estimator=estimator)))(
+        jax.random.split(jax.random.key(0), keys)
+    )
+    np.testing.assert_allclose(surrogates, values, rtol=1e-5, atol=1e-5)
+    by_enumeration, _ = jax.jit(partial(one, estimator=exact.enumerate_masks))(jax.random.key(0))
+    return found, by_enumeration
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "rest"), [*((name, network) for name in UNBIASED), ("diagonal-1", pixels), ("single-2", pixels)]
+)
+def test_the_mean_is_the_gradient_by_enumeration(name, rest, kind):
+    found, by_enumeration = gradients(kind, UNBIASED[name], rest, 2**14)
+    assert np.abs(z_scores(found, by_enumeration)).max() < 4.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_the_sampled_remainders_it_fails_this_test(kind, monkeypatch):
+    """Slopes and a fitted curvature alone are biased."""
+    monkeypatch.setattr("ctc_jax.gradients.sampled_flips.draw", lambda *of: without_weight(draw(*of)))
+    found, by_enumeration = gradients(kind, single_flips, network, 2**14)
+    assert np.abs(z_scores(found, by_enumeration)).max() > 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("places_at_once", [None, 1, 3])
+def test_low_rank_local_expectation_is_local_expectation_key_by_key(kind, places_at_once):
+    low_rank = partial(low_rank_local_expectation, places_at_once=places_at_once)
+    found, _ = gradients(kind, low_rank, network, 8)
+    expected, _ = gradients(kind, exact.local_expectation, network, 8)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("estimator", "rest"),
+    [(diagonal_flips, quadratic), (diagonal_flips, round_quadratic), (single_flips, lambda outer, h: h @ outer)],
+    ids=["diagonal-quadratic", "diagonal-round", "single-linear"],
+)
+def test_what_is_summed_in_closed_form_does_not_vary(kind, estimator, rest):
+    (by_logits, _), by_enumeration = gradients(kind, estimator, rest, 8)
+    np.testing.assert_allclose(by_logits, np.stack([by_enumeration[0]] * 8), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "estimator", "rest"),
+    [
+        ("bernoulli", (2, 1), single_flips, network),
+        ("bernoulli", (2, 1), diagonal_flips, network),
+        ("bernoulli", (2, 1), low_rank_local_expectation, network),
+        ("categorical", (2, 1, 4), low_rank_local_expectation, network),
+        ("categorical", (2, 1, 4), single_flips, round_quadratic),
+    ],
+)
+def test_one_place_leaves_nothing_to_vary(kind, shape, estimator, rest):
+    (by_logits, _), by_enumeration = gradients(kind, estimator, rest, 8, shape)
+    np.testing.assert_allclose(by_logits, np.stack([by_enumeration[0]] * 8), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("estimator", [low_rank_local_expectation, single_flips, diagonal_flips])
+def test_values_and_decoder_have_the_pathwise_gradient_of_the_mask_and_nothing_else(kind, estimator):
+    """Of one of the masks there are, for each example: no control variate leaks."""
+    logits, inside = closed_over(kind, SHAPES[kind])
+    (_, (by_values, _, _)), _ = gradients(kind, estimator, network, 4)
+
+    def at(values, mask):
+        return SparseReward(values, inside[1], partial(network, inside[2]))(mask).sum()
+
+    every = jax.vmap(jax.grad(at), in_axes=(None, 0))(inside[0], KINDS[kind].every(logits))
+    for found in by_values:
+        for example in range(2):
+            close = np.isclose(every[:, example], found[example], rtol=1e-4, atol=1e-4)
+            assert close.reshape(len(close), -1).all(axis=-1).any()
+
+
+def test_flips_beat_two_leave_one_out_samples_where_places_are_many():
+    """Forty Bernoulli latents: the remainder of a flip is small beside what all the other places do."""
+
+    def variance(estimator):
+        (by_logits, _), _ = gradients_of_many(estimator)
+        return np.asarray(by_logits).var(axis=0).sum()
+
+    def gradients_of_many(estimator):
+        keys = jax.random.split(jax.random.key(4), 3)
+        weights, values = jax.random.normal(keys[0], (40, 6)), jax.random.normal(keys[1], (1, 40))
+        logits, outer = jax.random.normal(keys[2], (1, 40)), jnp.array([1.0, -1.0, 1.0, 1.0, -1.0, 1.0])
+
+        def surrogate(logits, key):
+            reward = SparseReward(values, weights / 4, partial(pixels, outer))
+            return estimator(key, logits, reward, kind=KINDS["bernoulli"]).surrogate.sum()
+
+        found = jax.jit(jax.vmap(jax.grad(surrogate), in_axes=(None, 0)))(
+            logits, jax.random.split(jax.random.key(0), 2**11)
+        )
+        return (found, None), None
+
+    local = variance(low_rank_local_expectation)
+    assert local < variance(partial(single_flips, flips=16)) < 0.1 * variance(rloo)
+    assert variance(diagonal_flips) < 0.2 * local
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("estimator", [low_rank_local_expectation, single_flips, diagonal_flips])
+@pytest.mark.parametrize("scale", [0.0, 100.0])
+def test_gradients_stay_finite_for_certain_masks_and_values_of_zero(kind, estimator, scale):
+    logits, inside = closed_over(kind, SHAPES[kind])
+
+    def surrogate(logits, values):
+        reward = SparseReward(values, inside[1], partial(network, inside[2]))
+        return estimator(jax.random.key(0), logits, reward, kind=KINDS[kind]).surrogate.sum()
+
+    found = jax.grad(surrogate, argnums=(0, 1))(scale * logits, inside[0] * (scale > 0))
+    assert all(np.isfinite(leaf).all() for leaf in found)
+
+
+@pytest.mark.parametrize("estimator", [low_rank_local_expectation, single_flips, diagonal_flips])
+def test_a_reward_without_its_linear_layer_is_refused(estimator):
+    with pytest.raises(TypeError, match=rf"^{estimator.__name__} takes a SparseReward .* found function$"):
+        estimator(jax.random.key(0), jnp.zeros((1, 2)), lambda mask: mask.sum(-1), kind=KINDS["bernoulli"])
+
+
+@pytest.mark.parametrize(("estimator", "flips"), [(single_flips, 1), (diagonal_flips, 0)])
+def test_too_few_flips_are_refused(estimator, flips):
+    reward = SparseReward(jnp.ones((1, 2)), jnp.ones((2, 1)), lambda hidden: hidden[:, 0])
+    with pytest.raises(ValueError, match="allowed"):
+        estimator(jax.random.key(0), jnp.zeros((1, 2)), reward, kind=KINDS["bernoulli"], flips=flips)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moves_lead_from_the_mask_to_its_flip(kind):
+    """By the reward's own hidden vectors; the weights count each flip once in the mean."""
+    logits, inside = closed_over(kind, SHAPES[kind])
+    reward = SparseReward(inside[0], inside[1], lambda hidden: hidden[:, 0])
+    mask = KINDS[kind].sample(jax.random.key(1), logits)[0]
+    of = entries(mask, KINDS[kind].probs(logits), reward, KINDS[kind])
+    drawn = draw(jax.random.key(2), of, of.effect * of.squared_lengths(), 2**14)
+    lengths = jnp.sum(drawn.moves**2, axis=-1)
+    np.testing.assert_allclose(drawn.of(of.squared_lengths()), lengths, rtol=1e-3, atol=1e-4)
+    flat, categories = np.asarray(mask).reshape(2, -1), logits.shape[-1]
+    for flip in range(16):
+        flipped = flat.copy()
+        for example, entry in enumerate(np.asarray(drawn.index[:, flip])):
+            if kind == "categorical":
+                first = entry // categories * categories
+                flipped[example, first : first + categories] = 0.0
+            flipped[example, entry] = 1.0 - flat[example, entry]
+        moved = reward.hidden(jnp.asarray(flipped).reshape(mask.shape)) - reward.hidden(mask)
+        np.testing.assert_allclose(drawn.moves[:, flip], moved, rtol=1e-4, atol=1e-5)
+    for example in range(2):
+        counts = np.bincount(drawn.index[example], weights=np.abs(drawn.weight[example]), minlength=flat.shape[1])
+        # An entry's count is binomial; one of probability q has weight 1 / q.
+        weights = np.asarray(np.abs(drawn.weight[example]))[np.unique(drawn.index[example], return_index=True)[1]]
+        possible = np.asarray(jnp.abs(of.sign)).reshape(2, -1)[example] > 0
+        np.testing.assert_array_less(np.abs(counts[possible] - 1.0), 4.5 * np.sqrt(weights) + 1e-6)
+        assert (counts[~possible] == 0).all()
