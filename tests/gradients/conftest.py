@@ -1,6 +1,7 @@
 """Rewards on few masks, whose exact gradients come from a sum over all of them written here once more."""
 
 import itertools
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs.base import get_config
+from ctc_jax.gradients import SparseReward, registry
 from ctc_jax.gradients.mask_kind import KINDS
+
+# These programs are compiled for one short run: unoptimized, they are ready in a third of the time.
+compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def gradient(function, argnums=0):
+    """`jax.grad`, compiled so."""
+    return compiled(jax.grad(function, argnums))
 
 
 class Problem(NamedTuple):
@@ -76,8 +87,31 @@ def build(name, shape, reward_name):
         rewards = jnp.stack([reward(weights, mask) for mask in every])
         return (jnp.exp(log_q) * rewards).sum()
 
-    exact = jax.jit(jax.grad(expectation, argnums=(0, 1)))(logits, weights)
+    exact = compiled(jax.grad(expectation, argnums=(0, 1)))(logits, weights)
     return Problem(KINDS[name], logits, weights, reward, exact)
+
+
+def sparse(weights, masks):
+    """The reward of a problem, whether `smooth` or `values`, as it shows its structure."""
+
+    def rest(hidden):
+        hidden = jnp.tanh(hidden)
+        return hidden @ weights["out"] + 0.3 * jnp.sum(hidden, axis=-1) ** 2
+
+    return SparseReward(weights.get("values", jnp.ones(masks.shape)), weights["in"], rest)
+
+
+def learned(name, problem, **changes):
+    """The registry's estimator with parameters away from their start, on features of two numbers an example."""
+    config = get_config().estimator
+    config.update({"name": name, "baseline_width": 4, "temperature": 0.7, **changes})
+    bound = registry.build(config, mask_kinds=frozenset({problem.kind.name}))
+    params = bound.init(jax.random.key(3), problem.logits.shape[1:], 2)
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(4), len(leaves))
+    moved = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    context = jax.random.normal(jax.random.key(5), (len(problem.logits), 2))
+    return bound, tree.unflatten(moved), context
 
 
 def linear(kind, shape):
@@ -92,15 +126,16 @@ def linear(kind, shape):
     return Problem(KINDS[kind], logits, weights, reward, exact)
 
 
-def gradients(problem, estimator, keys=2**14, seed=0, **options):
-    """One gradient a key, in (logits, weights), and the values: leading axis of keys."""
+def gradients(problem, estimator, keys=2**14, seed=0, show=False, **options):
+    """One gradient a key, in (logits, weights), and the values: leading axis of keys; `show` gives a SparseReward."""
 
     def surrogate(logits, weights, key):
-        estimate = estimator(key, logits, lambda m: problem.reward(weights, m), kind=problem.kind, **options)
+        reward = sparse(weights, logits) if show else lambda masks: problem.reward(weights, masks)
+        estimate = estimator(key, logits, reward, kind=problem.kind, **options)
         return estimate.surrogate.sum(), estimate.value
 
     one = jax.value_and_grad(surrogate, argnums=(0, 1), has_aux=True)
-    every = jax.jit(jax.vmap(lambda key: one(problem.logits, problem.weights, key)))
+    every = compiled(jax.vmap(lambda key: one(problem.logits, problem.weights, key)))
     (surrogates, values), found = every(jax.random.split(jax.random.key(seed), keys))
     np.testing.assert_allclose(surrogates, values.sum(-1), rtol=1e-5, atol=1e-5)
     return found, values

@@ -6,7 +6,16 @@ import pytest
 from configs import base
 from ctc_jax import gradients
 from ctc_jax.errors import ConfigError
-from ctc_jax.gradients import BERNOULLI, CATEGORICAL, exact, relaxed, score_function
+from ctc_jax.gradients import (
+    BERNOULLI,
+    CATEGORICAL,
+    dirichlet_copula,
+    exact,
+    relaxed,
+    score_function,
+    stick_breaking,
+)
+from tests.gradients import conftest
 
 KINDS = [frozenset({"bernoulli"}), frozenset({"categorical"})]
 
@@ -68,6 +77,13 @@ def test_unknown_name_is_one_line_that_names_the_key():
     [
         ("rloo", "samples", 1, "2 or more with estimator.name rloo"),
         ("double_cv", "samples", 1, "2 or more with estimator.name double_cv"),
+        ("daps", "samples", 1, "2 or more with estimator.name daps"),
+        ("source_baseline_unbiased", "samples", 1, "2 or more with estimator.name source_baseline_unbiased"),
+        ("nvil", "decay", 1.0, "0 to below 1"),
+        ("nvil", "baseline_width", 0, "1 or more with estimator.name nvil"),
+        ("relax", "temperature", -0.5, "a number above 0"),
+        ("daps", "trust_region", 0.0, "a number above 0"),
+        ("daps", "entropy", -1.0, "0 or more"),
         ("gumbel_rao", "conditioned", 0, "1 or more with estimator.name gumbel_rao"),
         ("gumbel_softmax", "temperature", 0.0, "a number above 0"),
         ("st_gumbel", "temperature", float("nan"), "a number above 0"),
@@ -81,6 +97,23 @@ def test_an_option_out_of_its_range_is_refused_when_built(name, key, value, allo
     assert str(refused.value) == f"config.estimator.{key} is {value!r}; allowed: {allowed}"
 
 
+def test_one_sample_of_a_binary_estimator_is_refused_when_built():
+    with pytest.raises(ConfigError, match=r"^config\.estimator\.samples is 1; allowed: 2 or more with .* arms$"):
+        gradients.build(named("arms", samples=1), mask_kinds=KINDS[0])
+
+
+def test_an_estimator_that_needs_a_linear_layer_is_refused_where_there_is_none():
+    gradients.build(named("source_baseline"), mask_kinds=KINDS[1])
+    with pytest.raises(ConfigError, match=r"categorical masks without a linear layer upon them: .*rloo") as refused:
+        gradients.build(named("source_baseline"), mask_kinds=KINDS[1], linear=False)
+    assert "source_baseline" not in refused.value.allowed
+
+
+def test_rewards_are_those_of_the_table():
+    table = {"enumerate": 125, "local_expectation": 13, "score": 1, "rloo": 4, "rebar": 3, "arms": 4, "disarm": 2}
+    assert {name: gradients.REGISTRY[name].rewards(4, 3, 5) for name in table} == table
+
+
 BUILT = {
     "enumerate": (exact.enumerate_masks, {}),
     "local_expectation": (exact.local_expectation, {}),
@@ -89,6 +122,8 @@ BUILT = {
     "muprop": (score_function.muprop, {}),
     "double_cv": (score_function.double_cv, {"samples": 3}),
     "disarm": (score_function.disarm, {}),
+    "arms": (dirichlet_copula.arms, {"samples": 3}),
+    "disarm_stick_breaking": (stick_breaking.disarm_stick_breaking, {}),
     "straight_through": (relaxed.straight_through, {}),
     "gumbel_softmax": (relaxed.gumbel_softmax, {"temperature": 0.5}),
     "st_gumbel": (relaxed.st_gumbel, {"temperature": 0.5}),
@@ -104,21 +139,21 @@ def test_what_is_built_is_the_function_with_the_options_of_the_config(name):
         named(name, samples=3, temperature=2.0, temperature_end=0.5, temperature_steps=10, conditioned=3),
         mask_kinds=gradients.REGISTRY[name].mask_kinds,
     )
-    kind = BERNOULLI if name == "disarm" else CATEGORICAL
+    kind = CATEGORICAL if "categorical" in bound.entry.mask_kinds else BERNOULLI
     logits = jax.random.normal(jax.random.key(0), (2, 2, 3))
 
     def reward(masks):
         return jnp.sum(jnp.tanh(masks), axis=(1, 2)) ** 2
 
     def gradient(estimator, **options):
-        return jax.jit(
-            jax.grad(lambda at: estimator(jax.random.key(1), at, reward, kind=kind, **options).surrogate.sum())
+        return conftest.gradient(
+            lambda at: estimator(jax.random.key(1), at, reward, kind=kind, **options).surrogate.sum()
         )(logits)
 
     assert bound.init(jax.random.key(2), (2, 3), 0) == {}
     np.testing.assert_allclose(gradient(bound, step=20), gradient(function, **options), rtol=1e-5, atol=1e-7)
     if bound.entry.family == "single_pass":
-        by_mask = jax.grad(lambda at: reward(bound.mask(jax.random.key(1), at, kind=kind)).sum())(logits)
+        by_mask = conftest.gradient(lambda at: reward(bound.mask(jax.random.key(1), at, kind=kind)).sum())(logits)
         np.testing.assert_allclose(by_mask, gradient(bound), rtol=1e-5, atol=1e-7)
     if "temperature" in options:
         at_start = gradient(function, **{**options, "temperature": 2.0})
@@ -136,11 +171,48 @@ def test_a_score_estimator_combines_rewards_as_it_does_its_own():
         draws = score_function.draw(jax.random.key(1), logits, reward, kind=BERNOULLI, samples=bound.samples)
         return bound.combine(*draws).surrogate.sum()
 
-    whole = jax.grad(lambda at: bound(jax.random.key(1), at, reward, kind=BERNOULLI).surrogate.sum())(logits)
-    np.testing.assert_allclose(jax.grad(combined)(logits), whole, rtol=1e-6)
+    whole = conftest.gradient(lambda at: bound(jax.random.key(1), at, reward, kind=BERNOULLI).surrogate.sum())(logits)
+    np.testing.assert_allclose(conftest.gradient(combined)(logits), whole, rtol=1e-6)
 
 
 def test_a_built_estimator_refuses_another_kind_of_mask():
     bound = gradients.build(named("disarm"), mask_kinds=KINDS[0])
     with pytest.raises(ValueError, match=r"^estimator disarm: categorical masks; allowed: bernoulli$"):
         bound(jax.random.key(0), jnp.zeros((1, 2)), lambda masks: masks[:, 0], kind=CATEGORICAL)
+
+
+LEARNED = [name for name, entry in gradients.REGISTRY.items() if entry.learned]
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_built_estimator_that_learns_asks_for_its_parameters_and_for_its_reward(name):
+    problem = conftest.build("bernoulli", (2, 4), "values")
+    bound, params, context = conftest.learned(name, problem)
+    if bound.entry.needs:
+        with pytest.raises(TypeError, match=rf"^estimator {name}: reward is a function; allowed: a SparseReward$"):
+            bound(jax.random.key(0), problem.logits, lambda masks: masks[:, 0], kind=BERNOULLI, params=params)
+    reward = conftest.sparse(problem.weights, problem.logits)
+    with pytest.raises(ValueError, match=rf"^estimator {name}: params is None; allowed: what its init gives$"):
+        bound(jax.random.key(0), problem.logits, reward, kind=BERNOULLI, context=context)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_is_learned_has_a_gradient_in_every_parameter_and_none_in_the_features_of_the_input(name):
+    problem = conftest.build("bernoulli", (2, 4), "values")
+    bound, params, context = conftest.learned(name, problem)
+
+    def surrogate(params, context, key):
+        reward = conftest.sparse(problem.weights, problem.logits)
+        return bound(key, problem.logits, reward, kind=BERNOULLI, params=params, context=context).surrogate.sum()
+
+    both = conftest.compiled(jax.vmap(jax.grad(surrogate, argnums=(0, 1)), in_axes=(None, None, 0)))
+    by_params, by_context = both(params, context, jax.random.split(jax.random.key(0), 8))
+    np.testing.assert_array_equal(by_context, 0.0)
+    assert all((leaf != 0).any() for leaf in jax.tree.leaves(by_params))
+
+
+def test_a_width_and_a_first_temperature_come_from_the_config():
+    bound = gradients.build(named("relax", baseline_width=7, temperature=0.25), mask_kinds=KINDS[0])
+    params = bound.init(jax.random.key(0), (3, 2), 5)
+    assert params["network"]["hidden"]["kernel"].shape == (3 * 2 + 5, 7)
+    np.testing.assert_allclose(jnp.exp(params["log_temperature"]), 0.25, rtol=1e-6)
