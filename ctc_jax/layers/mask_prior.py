@@ -1,6 +1,7 @@
 """A prior of masked values, fixed or learned. Tests: tests/layers/test_mask_prior.py."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
@@ -9,8 +10,13 @@ from ctc_jax.layers.masked_draw import MaskedLaw, alike, is_deterministic
 
 def standard_prior(q: MaskedLaw) -> MaskedLaw:
     """Every mask alike, the off state too, and standard normal values; the values of `q` where deterministic."""
-    values = dist.Normal(jnp.zeros(q.values.batch_shape), jnp.ones(q.values.batch_shape))
-    return alike(q, jnp.zeros_like(q.logits), q.values if is_deterministic(q.values) else values)
+    # XLA would fold the logarithms of a constant as large as a batch at compile time, for seconds to minutes.
+    zero = jax.lax.optimization_barrier(jnp.float32(0.0))
+    logits = jnp.broadcast_to(zero, q.logits.shape)
+    if is_deterministic(q.values):
+        return alike(q, logits, q.values)
+    loc = jnp.broadcast_to(zero, q.values.batch_shape)
+    return alike(q, logits, dist.Normal(loc, jnp.exp(loc)))
 
 
 class MaskPrior(nn.Module):

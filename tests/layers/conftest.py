@@ -1,18 +1,33 @@
-"""Draws of a layer for many keys, and the error of their mean."""
+"""Draws of a layer for many keys, and what their mean should be near."""
+
+from functools import partial
 
 import jax
 import numpy as np
+
+# Tests as small as these spend their time compiling, and most of that optimizing.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def with_gradient(function, cotangent, x):
+    """The value at `x`, and the gradient of the product with a cotangent."""
+
+    def both(cotangent, x):
+        value, pull = jax.vjp(function, x)
+        return value, pull(cotangent)[0]
+
+    return jit(both)(cotangent, x)
 
 
 def many(layer, params, features, count=2**14, seed=0, **options):
     """`count` draws, a leading axis; each from a key of its own."""
     keys = jax.random.split(jax.random.key(seed), count)
-    return jax.jit(jax.vmap(lambda key: layer.apply(params, key, features, **options)))(keys)
+    return jit(jax.vmap(lambda key: layer.apply(params, key, features, **options)))(keys)
 
 
 def call(layer, params, *args, **options):
-    """`layer.apply`, compiled as a whole: in tests as small as these, nothing else takes time."""
-    return jax.jit(lambda params, *args: layer.apply(params, *args, **options))(params, *args)
+    """`layer.apply`, compiled as a whole."""
+    return jit(lambda params, *args: layer.apply(params, *args, **options))(params, *args)
 
 
 def randomized(layer, features, seed=1, **options):

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import softmax
 
 from ctc_jax.layers import StochasticMaxPool
-from tests.layers.conftest import assert_close_to_mean, call, many, randomized
+from tests.layers.conftest import assert_close_to_mean, call, jit, many, randomized, with_gradient
 
 KEY = jax.random.key(0)
 FEATURES = jax.random.normal(jax.random.key(1), (2, 4, 6, 3))
@@ -25,11 +25,11 @@ def test_the_deterministic_twin_is_max_pooling_in_value_and_gradient(window, fea
     def pooled(features):
         return StochasticMaxPool(window, beta=math.inf).apply({}, KEY, features).value
 
-    expected, pull = jax.vjp(lambda features: max_pool(features, window), features)
-    found, our_pull = jax.vjp(jax.jit(pooled), features)
-    np.testing.assert_array_equal(found, expected)
-    cotangent = jax.random.normal(KEY, expected.shape)
-    np.testing.assert_array_equal(our_pull(cotangent)[0], pull(cotangent)[0])
+    cotangent = jax.random.normal(KEY, (2, 4 // window[0], 6 // window[1], 3))
+    ours, theirs = (
+        with_gradient(of, cotangent, features) for of in (pooled, lambda features: max_pool(features, window))
+    )
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 @pytest.mark.parametrize("features", [FEATURES, TIED], ids=["distinct", "tied"])
@@ -87,7 +87,7 @@ def test_gradients_through_values_are_those_of_the_selected_positions():
         found = StochasticMaxPool((2, 2), beta=1.0).apply({}, KEY, features)
         return found.value.sum(), found.value
 
-    gradient, pooled = jax.jit(jax.grad(value, has_aux=True))(FEATURES)
+    gradient, pooled = jit(jax.grad(value, has_aux=True))(FEATURES)
     assert set(np.unique(gradient)) == {0.0, 1.0}
     picked = np.float64(gradient * FEATURES).reshape(2, 2, 2, 3, 2, 3).sum(axis=(2, 4))
     np.testing.assert_allclose(picked, pooled, rtol=1e-6)
