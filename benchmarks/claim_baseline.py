@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from frozen_gradient import Learner, Sampler
 from gradient_variance import Candidate, reference, rows_of
-from snapshots import COLORS, configuration, frozen_batch
+from snapshots import COLORS, batch_of, configuration, frozen_batch, parameters
 from trainer import Trainer
 
 from ctc_jax import gradients
@@ -25,7 +24,7 @@ RULES = {
 
 def baseline(arguments) -> list[dict]:
     """Rows: a rule on a snapshot; without a baseline is the published rule at a baseline of 0."""
-    trainer = Trainer(configuration("small_ctc", arguments.learning_rate))
+    trainer = Trainer(configuration("small_ctc", arguments.learning_rate, {"data.name": arguments.data}))
     experiment, config = trainer.experiment, trainer.config.estimator
     model, batch = experiment.model, frozen_batch(experiment)
 
@@ -39,10 +38,10 @@ def baseline(arguments) -> list[dict]:
     exact_rule, found, budget = rules[-1], [], 64 * arguments.keys
     for snapshot in arguments.baseline_steps:
         trainer.advance((snapshot - trainer.step) // trainer.count)
-        params = trainer.state.params
+        params = parameters(trainer)
 
         def batches(step, first=snapshot):
-            return jax.tree.map(lambda leaf: leaf[0], experiment.stream(first + step, 1))
+            return batch_of(experiment, first + step)
 
         # A baseline starts at 0, and so does its average.
         steps = {one.name: 0 if one.name == NO_BASELINE else arguments.learn for one in rules}

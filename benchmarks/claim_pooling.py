@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from frozen_gradient import Sampler
 from gradient_statistics import noise_to_signal
-from snapshots import COLORS, configuration, first_images, frozen_batch
+from snapshots import COLORS, configuration, first_images, frozen_batch, parameters
 from trainer import Trainer
 
 from ctc_jax.data import Batch
@@ -41,7 +41,12 @@ def pooling(arguments) -> list[dict]:
     rows = []
     for count in arguments.alternatives:
         for sigma in (0.0, arguments.sigma):
-            changes = {"model.latents": PLACES, "model.categories": count, "model.som_sigma": sigma}
+            changes = {
+                "model.latents": PLACES,
+                "model.categories": count,
+                "model.som_sigma": sigma,
+                "data.name": arguments.data,
+            }
             # A hidden layer, lest the encoder have 784 times as many parameters as outputs.
             changes |= {"model.blocks": 1, "model.width": 64, "model.activation": "tanh"}
             trainer = Trainer(configuration("ctc", arguments.learning_rate, changes))
@@ -50,7 +55,7 @@ def pooling(arguments) -> list[dict]:
             held = first_images(experiment.dataset.validation, arguments.images)
             for steps in (0, arguments.pooling_steps):
                 trainer.advance((steps - trainer.step) // trainer.count)
-                params = trainer.state.params
+                params = parameters(trainer)
                 found = sampler(
                     params, frozen_batch(experiment), seed=1, blocks=16, size=max(1, arguments.pooling_keys // 16)
                 )

@@ -20,7 +20,7 @@ def temperature(arguments) -> list[dict]:
     rows, steps = [], arguments.temperature_steps
     for name in ("gumbel_softmax", "st_gumbel"):
         for start, end in arguments.schedules:
-            config = configuration("categorical", arguments.learning_rate)
+            config = configuration("categorical", arguments.learning_rate, {"data.name": arguments.data})
             config.estimator.update(
                 name=name, temperature=start, temperature_end=end, temperature_steps=0 if start == end else steps
             )

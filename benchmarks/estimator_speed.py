@@ -9,7 +9,7 @@ import importlib
 
 from estimator_variants import variants
 from machine import limit_threads
-from results import parser, write
+from results import RESULTS, parser, write
 from timing import median_ms, ratio, take_turns
 from trainer import Trainer
 
@@ -19,6 +19,7 @@ PLAIN = "straight_through"
 def main() -> None:
     """Times each against the plain one, in turns with it."""
     flags = parser(__doc__, __file__)
+    flags.set_defaults(output=None)
     flags.add_argument("--latent", choices=("bernoulli", "categorical", "ctc"), default="categorical")
     flags.add_argument("--preset", default="linear", help="of the config: linear, nonlinear")
     flags.add_argument("--batch_size", type=int, default=100)
@@ -67,7 +68,12 @@ def main() -> None:
         f"Each estimator took turns with {PLAIN}; a ratio is that of neighbors in time, and steps a second are of the "
         "machine as it was then."
     ]
-    write(arguments.output, "Speed of training by gradient estimator", {"": rows}, notes)
+    write(
+        arguments.output or RESULTS / f"estimator_speed_{arguments.latent}.json",
+        "Speed of training by gradient estimator",
+        {"": rows},
+        notes,
+    )
 
 
 if __name__ == "__main__":

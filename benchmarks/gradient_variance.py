@@ -1,12 +1,14 @@
 """Bias, variance and price of gradient estimators on frozen snapshots of a VAE whose latents are masks.
 
 One linear layer on static MNIST after the RELAX protocol (batch 24), trained with rloo; at each of `--snapshots` the
-model stays as it is and the gradient of one fixed batch is drawn for 1024 keys, in the mask logits of each image and
-in the encoder's parameters (which take in the values of CTC latents, and the sum over images). An estimator of more
-than 16 rewards is drawn less often, so that it takes `--rewards` in all, but at least 64 times. The exact gradient is
-that of enumeration for the small latents, else a mean over further keys of the unbiased estimator of least variance.
+model stays as it is and the gradient of one fixed batch is drawn for 1024 keys: in the mask logits of each image, where
+estimators differ and nothing else does, and in the encoder's parameters, which training moves (they sum over images and
+take in the values of CTC latents). An estimator of more than 16 rewards is drawn less often, so that it takes
+`--rewards` in all, but at least 64 times. The exact gradient is that of enumeration for the small latents, else the mean
+over further keys of the unbiased estimator of least variance.
 
-{TIME}
+A page for each of `--latent`. On two cores about ten minutes, of which a second run of the same command saves what it
+compiled; small latents about four.
 """
 
 import math
@@ -21,8 +23,8 @@ from frozen_gradient import Learner, Sampler, whole_gradient
 from gradient_plot import plot
 from gradient_statistics import bias, projection, ratio_to_rloo
 from machine import limit_threads
-from results import parser, write
-from snapshots import LATENTS, WORDS, configuration, frozen_batch
+from results import RESULTS, parser, write
+from snapshots import BINARIZATION, LATENTS, WORDS, batch_of, configuration, frozen_batch, parameters
 from timing import ratio, take_turns
 from trainer import Trainer
 
@@ -150,17 +152,16 @@ def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tup
 
 def measure(latent: str, arguments) -> tuple[dict[int, list[dict]], dict[int, str]]:
     """Rows of each snapshot, and what its exact gradient is."""
-    trainer = Trainer(configuration(latent, arguments.learning_rate))
+    trainer = Trainer(configuration(latent, arguments.learning_rate, {"data.name": arguments.data}))
     found = candidates(trainer, arguments.most_rewards, arguments.estimators)
-    stream = trainer.experiment.stream
 
-    def batches(step, first=0):
-        return jax.tree.map(lambda leaf: leaf[0], stream(first + step, 1))
+    def batches(step, first):
+        return batch_of(trainer.experiment, first + step)
 
     batch, tables, references, relative = frozen_batch(trainer.experiment), {}, {}, {}
     for snapshot in arguments.snapshots:
         trainer.advance((snapshot - trainer.step) // trainer.count)
-        params = jax.tree.map(np.asarray, trainer.state.params)
+        params = parameters(trainer)
         all_params = {
             one.name: one.learner(params, partial(batches, first=snapshot), steps=arguments.learn) for one in found
         }
@@ -206,7 +207,9 @@ COLUMNS = {
 def main() -> None:
     """Trains, freezes, measures."""
     flags = parser(__doc__, __file__)
-    flags.add_argument("--latents", nargs="+", choices=list(LATENTS), default=list(LATENTS))
+    flags.set_defaults(output=None)
+    flags.add_argument("--latent", choices=list(LATENTS), default="ctc")
+    flags.add_argument("--data", choices=list(BINARIZATION), default="static_mnist")
     flags.add_argument("--snapshots", type=int, nargs="+", default=[0, 1_000, 10_000], help="steps, ascending")
     flags.add_argument("--estimators", nargs="+", default=[], help="names of the registry; rloo is always there")
     flags.add_argument("--keys", type=int, default=1024, help="draws of a gradient")
@@ -218,19 +221,18 @@ def main() -> None:
     flags.add_argument("--turn_seconds", type=float, default=0.2)
     arguments = flags.parse_args()
     limit_threads(arguments.threads)
-    pages, pictures = {}, []
-    for latent in arguments.latents:
-        tables, references = measure(latent, arguments)
-        for snapshot, rows in tables.items():
-            heading = f"{latent.replace('_', ' ')} ({WORDS[latent]}), {snapshot:,} steps; exact: {references[snapshot]}"
-            pages[heading] = rows
-        picture = arguments.output.with_suffix("") / f"{latent}.png"
-        plot(f"{latent.replace('_', ' ')}: {WORDS[latent]}", tables, picture)
-        pictures.append(f"![{latent}]({picture.parent.name}/{picture.name})")
+    latent = arguments.latent
+    output = arguments.output or RESULTS / f"gradient_variance_{latent}.json"
+    tables, references = measure(latent, arguments)
+    title = f"{latent.replace('_', ' ')} latents: {WORDS[latent]}"
     shown = {
-        heading: [{name: row[column] for name, column in COLUMNS.items()} for row in rows]
-        for heading, rows in pages.items()
+        f"{snapshot:,} steps; the exact gradient: {references[snapshot]}": [
+            {name: row[column] for name, column in COLUMNS.items()} for row in rows
+        ]
+        for snapshot, rows in tables.items()
     }
+    picture = output.with_suffix(".png")
+    plot(title, tables, picture)
     notes = [
         "Of the gradient in the mask logits of each image, unless it says encoder: relative bias |E g - exact| / "
         "|exact|, debiased for the noise of both means; its limit, at two standard errors of its square; z, its square "
@@ -239,11 +241,11 @@ def main() -> None:
         "rloo, relative to leave-one-out of as many rewards (two draws of an estimator of one reward are averaged); "
         "time of one gradient in all parameters, decoder and learned parts included, relative to rloo-2; variance x "
         "time relative to rloo-2.",
-        f"Static binarization, batch of 24, Adam at {arguments.learning_rate:g}, rloo-2. What an estimator learns was "
+        f"{BINARIZATION[arguments.data]} binarization, batch of 24, Adam at {arguments.learning_rate:g}, rloo-2. What an estimator learns was "
         f"trained for {arguments.learn:,} steps on training batches while the model stayed as it is. Temperatures are "
         "1. The exact gradient is of the same model and batch, by other keys.",
     ]
-    write(arguments.output, "Gradient estimators on frozen models", shown, notes + pictures)
+    write(output, f"Gradient estimators on frozen models: {title}", shown, [*notes, f"![{latent}]({picture.name})"])
 
 
 if __name__ == "__main__":

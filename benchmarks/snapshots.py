@@ -1,13 +1,14 @@
 """The models on which gradients are measured, and the data they are measured on.
 
-One linear layer on static MNIST after the RELAX protocol: batch 24, beta2 = .99999, learned priors of plain masks.
+One linear layer on MNIST, binarized once or dynamically, after the RELAX protocol: batch 24, beta2 = .99999, learned priors of plain masks.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import jax
-from machine import ROOT  # noqa: F401, makes the repository importable
+import numpy as np
+from trainer import Trainer
 
 from configs import mnist_bernoulli_latents
 from ctc_jax import training
@@ -29,20 +30,38 @@ WORDS = {
     "small_categorical": "3 masks of 4",
     "small_ctc": "3 masks of 4, times Gaussian values",
 }
+BINARIZATION = {"static_mnist": "static", "mnist": "dynamic"}
 FROZEN_BATCH = 10**6  # a step that no run here reaches
 COLORS = ("#0b5fa5", "#b5451b", "#3f8f4f")
 
 
 def configuration(latent: str, learning_rate: float, changes: Mapping[str, Any] | None = None):
-    """The config of a run with `latent`."""
+    """The config of a run.
+
+    Args:
+      latent: one of `LATENTS`.
+      learning_rate: constant.
+      changes: of further keys; `data.name` brings its binarization with it.
+    """
     config = mnist_bernoulli_latents.get_config("static")
     config.update_from_flattened_dict({**LATENTS[latent], "train.learning_rate": learning_rate, **(changes or {})})
+    config.data.binarization = "dynamic" if BINARIZATION[config.data.name] == "dynamic" else "none"
     return config
+
+
+def batch_of(experiment: training.Experiment, step: int) -> Batch:
+    """A step's batch on the host: with a sharding it would make that of every result, and compile once more for it."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf[0]), experiment.stream(step, 1))
 
 
 def frozen_batch(experiment: training.Experiment) -> Batch:
     """Training images that the run does not see at that time."""
-    return jax.tree.map(lambda leaf: leaf[0], experiment.stream(FROZEN_BATCH, 1))
+    return batch_of(experiment, FROZEN_BATCH)
+
+
+def parameters(trainer: Trainer):
+    """The model's as they are now, on the host for the same reason."""
+    return jax.tree.map(np.asarray, trainer.state.params)
 
 
 def first_images(split: Split, count: int) -> Split:
