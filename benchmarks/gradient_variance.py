@@ -2,10 +2,10 @@
 
 One linear layer on static MNIST after the RELAX protocol (batch 24), trained with rloo; at each of `--snapshots` the
 model stays as it is and the gradient of one fixed batch is drawn for 1024 keys: in the mask logits of each image, where
-estimators differ and nothing else does, and in the encoder's parameters, which training moves (they sum over images and
-take in the values of CTC latents). An estimator of more than 16 rewards is drawn less often, so that it takes
-`--rewards` in all, but at least 64 times. The exact gradient is that of enumeration for the small latents, else the mean
-over further keys of the unbiased estimator of least variance.
+estimators differ and nothing else does, and in the encoder's parameters, which training moves (they sum over images
+and take in the values of CTC latents). An estimator of more than 16 rewards is drawn less often, so that it takes
+`--rewards` in all, but at least 64 times. The exact gradient is that of enumeration for the small latents, else the
+mean over further keys of the unbiased estimator of least variance.
 
 A page for each of `--latent`. On two cores about ten minutes, of which a second run of the same command saves what it
 compiled; small latents about four.
@@ -241,7 +241,8 @@ def main() -> None:
         "rloo, relative to leave-one-out of as many rewards (two draws of an estimator of one reward are averaged); "
         "time of one gradient in all parameters, decoder and learned parts included, relative to rloo-2; variance x "
         "time relative to rloo-2.",
-        f"{BINARIZATION[arguments.data]} binarization, batch of 24, Adam at {arguments.learning_rate:g}, rloo-2. What an estimator learns was "
+        f"MNIST, {BINARIZATION[arguments.data]} binarization, batch of 24, trained with rloo-2 and Adam at "
+        f"{arguments.learning_rate:g}. What an estimator learns was "
         f"trained for {arguments.learn:,} steps on training batches while the model stayed as it is. Temperatures are "
         "1. The exact gradient is of the same model and batch, by other keys.",
     ]
