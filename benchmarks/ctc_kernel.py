@@ -15,6 +15,7 @@ import numpy as np
 from machine import limit_threads
 from results import parser, write
 
+from configs import base
 from ctc_jax.distributions import GroupedCTC
 from ctc_jax.likelihoods import build
 
@@ -78,16 +79,8 @@ def layer_cases(options, key):
     """`(name, function of (inputs, value), inputs)` with inputs the output layer's parameters and its features."""
     features = jax.random.normal(key, (options.batch, options.side, options.side, options.features))
     for name in ("gaussian", "logistic", "ctc"):
-        section = SimpleNamespace(
-            name=name,
-            components=options.components,
-            family=options.family,
-            mask_group="pixel",
-            autoregressive=False,
-            off=False,
-            scale="pixel",
-            fixed_scale=8.0,
-        )
+        section = SimpleNamespace(**{**base.likelihood(), "name": name, "components": options.components})
+        section.family = options.family
         likelihood = build(section, channels=CHANNELS, bits=BITS)
 
         def total(inputs, value, likelihood=likelihood):
