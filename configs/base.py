@@ -105,6 +105,7 @@ def estimator() -> dict:
         "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao); the first (rebar, relax)
         "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the three Gumbel ones)
         "temperature_steps": 0,  # 0 keeps `temperature`
+        "flips": 0,  # sampled for a mask, each a reward; 0 is 16 (single_flips) or 2 (diagonal_flips)
         "conditioned": 16,  # Gumbel draws conditioned on the mask, for one reward (gumbel_rao)
         "decay": 0.99,  # of moving averages, a step (score_moving_average, nvil, source_baseline)
         "baseline_width": 200,  # hidden units of what is learned (nvil, relax, both source_baselines)

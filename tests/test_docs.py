@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from configs import base
-from ctc_jax import command, data, likelihoods, models
+from ctc_jax import command, data, gradients, likelihoods, models
 from ctc_jax.reporting.page import flatten
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOK = json.loads((ROOT / "notebooks" / "explore.ipynb").read_text())
+ENTRIES = list(gradients.REGISTRY.values())
 KEYS = flatten(base.get_config().to_dict())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -113,3 +114,15 @@ def test_the_notebook_is_committed_executed_without_errors_and_without_paths_of_
     assert len(pictures) == 5
     printed = "".join("".join(output.get("text", "")) for output in outputs)
     assert not re.search(r"/(home|tmp|root|work)/", printed)
+
+
+def test_the_page_on_gradients_lists_the_registry_as_it_is():
+    rows = re.findall(
+        r"^\| `(\w+)` \| (yes|no) \| ([\w-]+) \| [^|]+ \| (\w+) \|", TEXTS["docs/gradients.md"], re.MULTILINE
+    )
+    masks = {
+        entry.name: "both" if len(entry.mask_kinds) == 2 else next(iter(entry.mask_kinds), "-") for entry in ENTRIES
+    }
+    assert rows == [
+        (entry.name, "yes" if entry.unbiased else "no", masks[entry.name], entry.family) for entry in ENTRIES
+    ]

@@ -8,9 +8,11 @@ from ctc_jax.gradients import (
     daps,
     dirichlet_copula,
     exact,
+    low_rank,
     pathwise_baseline,
     relaxed,
     relaxed_control,
+    sampled_flips,
     score_function,
     stick_breaking,
     temperature,
@@ -30,6 +32,9 @@ BERNOULLI, CATEGORICAL = frozenset({"bernoulli"}), frozenset({"categorical"})
 BOTH, NONE = BERNOULLI | CATEGORICAL, frozenset()
 
 several_samples = at_least("samples", 2)
+
+# Rewards after flips, in which the linear layer is not evaluated again.
+SINGLE_FLIPS, DIAGONAL_FLIPS = 16, 2
 
 
 def rewards(count: int):
@@ -76,6 +81,22 @@ def policy(config) -> dict:
     return {"trust_region": config.trust_region, "entropy": config.entropy}
 
 
+def flips(own: int, minimum: int):
+    """Flips sampled for a mask: `estimator.flips`, where 0 is the estimator's `own` number.
+
+    Raises:
+      ConfigError: when read from a config in which they are too few.
+    """
+
+    def read(config) -> dict:
+        if config.flips and config.flips < minimum:
+            allowed = f"{minimum} or more, or 0 for {own}, with estimator.name {config.name}"
+            raise ConfigError("estimator.flips", config.flips, allowed)
+        return {"flips": config.flips or own}
+
+    return read
+
+
 ENTRIES = (
     # Reparameterization alone: nothing to estimate where every latent is continuous.
     Estimator("pathwise", True, NONE, rewards(1), "pathwise", without_masks),
@@ -94,6 +115,33 @@ ENTRIES = (
         lambda samples, places, alternatives: 1 + places * (alternatives - 1),
         "nested",
         stateless(exact.local_expectation),
+    ),
+    Estimator(
+        "low_rank_local_expectation",
+        True,
+        BOTH,
+        lambda samples, places, alternatives: 1 + places * (alternatives - 1),
+        "nested",
+        stateless(low_rank.low_rank_local_expectation),
+        needs="sparse_reward",
+    ),
+    Estimator(
+        "single_flips",
+        True,
+        BOTH,
+        rewards(1 + SINGLE_FLIPS),
+        "nested",
+        stateless(sampled_flips.single_flips, flips(SINGLE_FLIPS, 2)),
+        needs="sparse_reward",
+    ),
+    Estimator(
+        "diagonal_flips",
+        True,
+        BOTH,
+        rewards(1 + DIAGONAL_FLIPS),
+        "nested",
+        stateless(sampled_flips.diagonal_flips, flips(DIAGONAL_FLIPS, 1)),
+        needs="sparse_reward",
     ),
     Estimator("score", True, BOTH, rewards(1), "score", score_family(score_function.combine_plainly)),
     Estimator(

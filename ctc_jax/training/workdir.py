@@ -29,6 +29,7 @@ NEW_KEYS = {
     "estimator.temperature": 1.0,
     "estimator.temperature_end": 1.0,
     "estimator.temperature_steps": 0,
+    "estimator.flips": 0,
     "estimator.conditioned": 16,
     "estimator.decay": 0.99,
     "estimator.baseline_width": 200,
