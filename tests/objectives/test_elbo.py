@@ -160,7 +160,8 @@ def test_a_negative_option_is_refused(key, value):
 
 
 def test_unknown_name_is_one_line_that_names_the_key():
-    with pytest.raises(ConfigError, match=r"^config\.objective\.name is 'elb0'; allowed: elbo, importance_weighted \(did you mean elbo"):
+    message = r"^config\.objective\.name is 'elb0'; allowed: elbo, importance_weighted \(did you mean elbo"
+    with pytest.raises(ConfigError, match=message):
         objectives.build(section(name="elb0"))
 
 
