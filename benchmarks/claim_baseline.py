@@ -52,7 +52,7 @@ def baseline(arguments) -> list[dict]:
             shown = {"steps": snapshot, "rule": row["estimator"]}
             for part in ("values", "encoder"):
                 relative = variances[row["estimator"], part] / variances[NO_BASELINE, part]
-                shown[f"{part}: variance / no baseline"] = relative
+                shown[f"{part}: variance to that without"] = relative
             for part in ("values", "logits", "encoder"):
                 shown[f"{part}: relative bias"] = row[f"{part} relative bias"]
                 shown[f"{part}: z"] = row[f"{part} bias z"]
@@ -64,7 +64,7 @@ def plot_baseline(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Bars: variance and bias of each rule, a snapshot a color."""
     from matplotlib import pyplot
 
-    columns = ("values: variance / no baseline", "values: relative bias", "encoder: relative bias")
+    columns = ("values: variance to that without", "values: relative bias", "encoder: relative bias")
     figure, panels = pyplot.subplots(1, len(columns), figsize=(11.5, 3.2), layout="constrained", sharey=True)
     steps, names = sorted({row["steps"] for row in rows}), list(RULES)
     for panel, column in zip(panels, columns, strict=True):

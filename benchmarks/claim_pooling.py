@@ -60,7 +60,7 @@ def pooling(arguments) -> list[dict]:
                     params, frozen_batch(experiment), seed=1, blocks=16, size=max(1, arguments.pooling_keys // 16)
                 )
                 row = {"K": count, "sigma": sigma, "steps": steps}
-                row |= {f"noise/signal, {part}": noise_to_signal(draws) for part, draws in found.items()}
+                row |= {f"noise to signal, {part}": noise_to_signal(draws) for part, draws in found.items()}
                 elbo = evaluate_elbo(experiment.model, params, held, batch_size=100, seed=0)
                 rows.append({**row, "elbo_nats": elbo["elbo_nats"], "kl_nats": elbo["kl_nats/z"]})
                 print(rows[-1], flush=True)
@@ -71,7 +71,7 @@ def plot_pooling(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Noise-to-signal ratios by K."""
     from matplotlib import pyplot
 
-    parts = [name for name in rows[0] if name.startswith("noise/signal")]
+    parts = [name for name in rows[0] if name.startswith("noise to signal")]
     figure, panels = pyplot.subplots(1, len(parts), figsize=(4.2 * len(parts), 3.8), layout="constrained", sharey=True)
     for panel, part in zip(panels, parts, strict=True):
         for color, sigma in zip(COLORS, sorted({row["sigma"] for row in rows}), strict=False):
@@ -82,7 +82,7 @@ def plot_pooling(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         panel.set_xscale("log", base=2)
         panel.set_yscale("log")
         panel.set_xlabel("alternatives K")
-        panel.set_title(part.removeprefix("noise/signal, "))
+        panel.set_title(part.removeprefix("noise to signal, "))
         panel.grid(color="#dddddd", linewidth=0.6)
     panels[0].set_ylabel("variance of one gradient / squared length")
     handles, labels = panels[0].get_legend_handles_labels()

@@ -80,7 +80,7 @@ def curve(config, name: str, start: float, end: float, arguments) -> list[dict]:
                     "gradient norm": float(np.mean(norms)) if norms else math.nan,
                     "largest gradient norm": float(np.max(norms)) if norms else math.nan,
                     "variance": float(variance.mean()),
-                    "noise/signal": float(np.mean(variance / np.maximum(squared, 1e-30))),
+                    "noise to signal": float(variance.mean() / squared.mean()) if squared.mean() > 0 else math.nan,
                 }
             )
             print(rows[-1], flush=True)

@@ -35,31 +35,41 @@ class Shifted:
       estimator: any.
       logits: of the shape of the mask logits.
       values: of the same shape.
+      key: of the masks in place of the one given; None is the latter.
     """
 
     estimator: Callable
     logits: Float[Array, "batch ..."]
     values: Float[Array, "batch ..."]
+    key: Key[Array, ""] | None = None
 
     def __call__(self, key, logits, reward, **options):
         """As the estimator's."""
         moved = reward._replace(values=reward.values + self.values)
-        return self.estimator(key, logits + self.logits, moved, **options)
+        return self.estimator(key if self.key is None else self.key, logits + self.logits, moved, **options)
 
 
 def draw(
-    model: MaskVAE, estimator: Callable, params: Any, key: Key[Array, ""], batch: Batch
+    model: MaskVAE,
+    estimator: Callable,
+    params: Any,
+    key: Key[Array, ""],
+    batch: Batch,
+    values_key: Key[Array, ""] | None = None,
 ) -> dict[str, Float[Array, " components"]]:
     """One estimate of the gradient, flat: in each image's mask logits, in its values, and in the encoder's parameters.
 
-    The gradient in the values, which a mask alone has not, is that in their locations.
+    The gradient in the values, which a mask alone has not, is that in their locations. With a `values_key`, every draw
+    has the same values' noise, so that all variance is the masks'.
     """
     shape = (len(batch.image), *model.network.latent.shape)
     encoder = {name: value for name, value in params.items() if name.startswith(ENCODER)}
 
     def expected(logits, values, encoder):
-        shifted = dataclasses.replace(model, estimator=Shifted(estimator, logits, values))
-        return jnp.mean(shifted.elbo_terms({**params, **encoder}, key, batch).log_likelihood)
+        held = values_key is not None
+        shifted = dataclasses.replace(model, estimator=Shifted(estimator, logits, values, key if held else None))
+        terms = shifted.elbo_terms({**params, **encoder}, values_key if held else key, batch)
+        return jnp.mean(terms.log_likelihood)
 
     shift = jnp.zeros(shape)
     logits, values, in_encoder = jax.grad(expected, argnums=(0, 1, 2))(shift, shift, encoder)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 PANELS = {
-    "relative bias (hollow: not told from 0)": ("logits relative bias", "logits bias limit"),
-    "variance / rloo of as many rewards": ("logits ratio", None),
-    "variance x time / rloo-2": ("logits variance x time", None),
+    "relative bias (hollow: below this)": ("logits relative bias", "logits bias limit"),
+    "variance to rloo's, as many rewards": ("logits ratio", None),
+    "variance x time to rloo-2's": ("logits variance x time", None),
     "same, encoder's parameters": ("encoder variance x time", None),
     "cosine of one draw": ("logits cosine", None),
 }
@@ -25,10 +25,13 @@ def plot(title: str, tables: Mapping[int, Sequence[dict]], path: Path) -> None:
     last = tables[max(tables)]
     order = [row["estimator"] for row in sorted(last, key=lambda row: -row["logits variance"])]
     colors = pyplot.get_cmap("viridis")(np.linspace(0.85, 0.05, len(tables)))
+    shown = {
+        name: columns for name, columns in PANELS.items() if any(not math.isnan(row[columns[0]] or 0.0) for row in last)
+    }
     figure, panels = pyplot.subplots(
-        1, len(PANELS), figsize=(3.2 * len(PANELS) + 1.2, 1.6 + 0.26 * len(order)), sharey=True, layout="constrained"
+        1, len(shown), figsize=(3.2 * len(shown) + 1.2, 1.6 + 0.26 * len(order)), sharey=True, layout="constrained"
     )
-    for panel, (heading, (column, limit)) in zip(panels, PANELS.items(), strict=True):
+    for panel, (heading, (column, limit)) in zip(panels, shown.items(), strict=True):
         for color, rows in zip(colors, tables.values(), strict=True):
             for row in rows:
                 value, height = row[column], order.index(row["estimator"])

@@ -46,13 +46,6 @@ class Draws(NamedTuple):
         return self.cosines / self.count
 
 
-class Figure(NamedTuple):
-    """A number with its standard error."""
-
-    value: float
-    error: float
-
-
 class Bias(NamedTuple):
     """Distance of an expectation from the exact gradient, relative to the latter's length.
 
@@ -106,14 +99,17 @@ def bias(
     return Bias(relative, limit, float(found / error))
 
 
-def projection(means: Float[np.ndarray, "blocks components"], exact: Float[np.ndarray, " components"]) -> Figure:
-    """<E x, g> / |g|^2: 1 where there is no bias along the exact gradient g, below 1 where it is too short.
-
-    The standard error is that of the blocks of x alone.
-    """
+def projection(means: Float[np.ndarray, "blocks components"], exact: Float[np.ndarray, " components"]) -> float:
+    """<E x, g> / |g|^2: 1 where there is no bias along the exact gradient g, below 1 where it is too short."""
     exact = np.asarray(exact, np.float64)
-    along = np.asarray(means, np.float64) @ exact / (exact @ exact)
-    return Figure(float(along.mean()), float(along.std(ddof=1) / np.sqrt(len(along))))
+    return float(np.asarray(means, np.float64).mean(axis=0) @ exact / (exact @ exact))
+
+
+def direction(means: Float[np.ndarray, "blocks components"], exact: Float[np.ndarray, " components"]) -> float:
+    """Cosine of the expectation to the exact gradient, its noise taken out; NaN where noise hides its length."""
+    exact, length = np.asarray(exact, np.float64), squared_length(means)
+    along = np.asarray(means, np.float64).mean(axis=0) @ exact / np.linalg.norm(exact)
+    return float(along / np.sqrt(length)) if length > 0 else float("nan")
 
 
 def ratio_to_rloo(variance: float, rewards: int, of_rloo: Mapping[int, float]) -> float | None:
@@ -133,9 +129,9 @@ def ratio_to_rloo(variance: float, rewards: int, of_rloo: Mapping[int, float]) -
 
 
 def noise_to_signal(draws: Draws) -> float:
-    """Total variance of one draw over the squared length of the expectation; infinite where noise hides the latter."""
+    """Total variance of one draw over the squared length of the expectation; NaN where noise hides the latter."""
     length = squared_length(draws.means)
-    return draws.variance * draws.means.shape[1] / length if length > 0 else float("inf")
+    return draws.variance * draws.means.shape[1] / length if length > 0 else float("nan")
 
 
 def _over_pairs(products):

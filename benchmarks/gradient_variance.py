@@ -19,9 +19,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from estimator_variants import Variant, variants
-from frozen_gradient import Learner, Sampler, whole_gradient
+from frozen_gradient import Learner, Sampler, draw, whole_gradient
 from gradient_plot import plot
-from gradient_statistics import bias, projection, ratio_to_rloo
+from gradient_statistics import bias, direction, projection, ratio_to_rloo
 from machine import limit_threads
 from results import RESULTS, parser, write
 from snapshots import BINARIZATION, LATENTS, WORDS, batch_of, configuration, frozen_batch, parameters
@@ -56,13 +56,16 @@ class Candidate(NamedTuple):
     learner: Learner
 
 
-def candidates(trainer: Trainer, most_rewards: int, names: Sequence[str] = ()) -> list[Candidate]:
+def candidates(
+    trainer: Trainer, most_rewards: int, names: Sequence[str] = (), hold_values: bool = False
+) -> list[Candidate]:
     """Every estimator of the registry that serves the model and takes no more rewards than that, and `rloo`.
 
     Args:
       trainer: of the model.
       most_rewards: of an example.
       names: of the registry; empty is all.
+      hold_values: every draw has the same values.
     """
     model, config = trainer.experiment.model, trainer.config.estimator.copy_and_resolve_references()
     places, alternatives = model.mask_sizes
@@ -73,11 +76,12 @@ def candidates(trainer: Trainer, most_rewards: int, names: Sequence[str] = ()) -
     of_rloo = {one.rewards for one in chosen if one.entry.name == "rloo"}
     rloo = gradients.REGISTRY["rloo"]
     chosen += [Variant(f"rloo-{rewards}", rloo, rewards, rewards) for rewards in sorted(compared - of_rloo)]
-    found = []
+    found, draw_one = [], partial(draw, values_key=jax.random.key(0) if hold_values else None)
     for one in chosen:
         config.update(name=one.entry.name, samples=one.samples)
         bound = gradients.build(config, mask_kinds=model.mask_kinds)
-        found.append(Candidate(one.label, one.entry, one.rewards, Sampler(model, bound), Learner(model, bound)))
+        sampler = Sampler(model, bound, draw_one)
+        found.append(Candidate(one.label, one.entry, one.rewards, sampler, Learner(model, bound)))
     return found
 
 
@@ -133,12 +137,11 @@ def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tup
         row["keys"] = count
         for part, found in draws.items():
             measured = bias(found.means, exact[part])
-            along = projection(found.means, centers[part])
             row[f"{part} relative bias"] = measured.relative
             row[f"{part} bias limit"] = measured.limit
             row[f"{part} bias z"] = measured.z
-            row[f"{part} length"] = along.value
-            row[f"{part} length error"] = along.error
+            row[f"{part} length"] = projection(found.means, centers[part])
+            row[f"{part} direction"] = direction(found.means, centers[part])
             row[f"{part} cosine"] = found.cosine
             row[f"{part} variance"] = found.variance
             variances[one.name, part] = found.variance
@@ -153,7 +156,7 @@ def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tup
 def measure(latent: str, arguments) -> tuple[dict[int, list[dict]], dict[int, str]]:
     """Rows of each snapshot, and what its exact gradient is."""
     trainer = Trainer(configuration(latent, arguments.learning_rate, {"data.name": arguments.data}))
-    found = candidates(trainer, arguments.most_rewards, arguments.estimators)
+    found = candidates(trainer, arguments.most_rewards, arguments.estimators, arguments.hold_values)
 
     def batches(step, first):
         return batch_of(trainer.experiment, first + step)
@@ -191,15 +194,16 @@ COLUMNS = {
     "its limit": "logits bias limit",
     "z": "logits bias z",
     "length": "logits length",
-    "cosine": "logits cosine",
+    "cosine of the mean": "logits direction",
+    "cosine of a draw": "logits cosine",
     "variance": "logits variance",
-    "variance / rloo": "logits ratio",
+    "variance to rloo's": "logits ratio",
     "time": "time",
     "variance x time": "logits variance x time",
     "encoder: relative bias": "encoder relative bias",
     "encoder: z": "encoder bias z",
-    "encoder: cosine": "encoder cosine",
-    "encoder: variance / rloo": "encoder ratio",
+    "encoder: cosine of a draw": "encoder cosine",
+    "encoder: variance to rloo's": "encoder ratio",
     "encoder: variance x time": "encoder variance x time",
 }
 
@@ -217,14 +221,15 @@ def main() -> None:
     flags.add_argument("--most_rewards", type=int, default=256, help="an estimator may take in one draw")
     flags.add_argument("--learn", type=int, default=1_000, help="steps in which what is learned is, at each snapshot")
     flags.add_argument("--learning_rate", type=float, default=1e-3, help="of the run; the paper's is near 1e-4")
+    flags.add_argument("--hold_values", action="store_true", help="the same values of CTC latents in every draw")
     flags.add_argument("--rounds", type=int, default=5)
     flags.add_argument("--turn_seconds", type=float, default=0.2)
     arguments = flags.parse_args()
     limit_threads(arguments.threads)
     latent = arguments.latent
-    output = arguments.output or RESULTS / f"gradient_variance_{latent}.json"
+    output = arguments.output or RESULTS / f"gradient_variance_{latent}{'_held' * arguments.hold_values}.json"
     tables, references = measure(latent, arguments)
-    title = f"{latent.replace('_', ' ')} latents: {WORDS[latent]}"
+    title = f"{latent.replace('_', ' ')} latents: {WORDS[latent]}{', the values held' * arguments.hold_values}"
     shown = {
         f"{snapshot:,} steps; the exact gradient: {references[snapshot]}": [
             {name: row[column] for name, column in COLUMNS.items()} for row in rows
@@ -236,15 +241,20 @@ def main() -> None:
     notes = [
         "Of the gradient in the mask logits of each image, unless it says encoder: relative bias |E g - exact| / "
         "|exact|, debiased for the noise of both means; its limit, at two standard errors of its square; z, its square "
-        "in standard errors (an unbiased estimator has |z| of about 1, above 4 is a bias); length, E g along the exact "
-        "gradient, 1 if unbiased; cosine of a single draw to the exact gradient; variance of a component; variance / "
-        "rloo, relative to leave-one-out of as many rewards (two draws of an estimator of one reward are averaged); "
-        "time of one gradient in all parameters, decoder and learned parts included, relative to rloo-2; variance x "
-        "time relative to rloo-2.",
+        "in standard errors (|z| of an unbiased estimator is about 1, above 4 is a bias); length, E g along the exact "
+        "gradient, 1 if unbiased; cosine to the exact gradient, of E g and of a single draw; variance of a component, "
+        "and relative to that of leave-one-out with as many rewards (two draws of an estimator of one reward are "
+        "averaged); time of one gradient in all parameters, decoder and learned parts included, relative to rloo-2; "
+        "variance x time relative to rloo-2's.",
         f"MNIST, {BINARIZATION[arguments.data]} binarization, batch of 24, trained with rloo-2 and Adam at "
         f"{arguments.learning_rate:g}. What an estimator learns was "
         f"trained for {arguments.learn:,} steps on training batches while the model stayed as it is. Temperatures are "
-        "1. The exact gradient is of the same model and batch, by other keys.",
+        "1. The exact gradient is of the same model and batch, by other keys. "
+        + (
+            "All draws have the same values, so that the variance is the masks' alone."
+            if arguments.hold_values
+            else "Where there are values, each draw has its own, as in training: their variance is in every row."
+        ),
     ]
     write(output, f"Gradient estimators on frozen models: {title}", shown, [*notes, f"![{latent}]({picture.name})"])
 

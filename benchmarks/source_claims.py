@@ -17,7 +17,7 @@ from machine import limit_threads
 from results import parser, write
 from snapshots import BINARIZATION
 
-RATIO = "Noise/signal: total variance of one gradient over the squared length of its expectation."
+RATIO = "Noise to signal: total variance of one gradient over the squared length of its expectation; - where hidden."
 BOUND = "Bounds are of the first validation images at sampled masks."
 CLAIMS = {
     "pooling": (

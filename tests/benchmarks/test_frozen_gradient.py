@@ -1,5 +1,6 @@
 import dataclasses
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +59,13 @@ def test_whole_gradient_has_the_encoders_draw_in_it(frozen, drawn):
     whole = frozen_gradient.whole_gradient(model, bound("rloo"))(params, key, batch)
     encoder = {name: value for name, value in whole.items() if name.startswith(frozen_gradient.ENCODER)}
     np.testing.assert_allclose(jax.flatten_util.ravel_pytree(encoder)[0], drawn[1]["encoder"], rtol=1e-4, atol=1e-7)
+
+
+def test_with_held_values_enumeration_has_no_variance(frozen):
+    model, params, batch = frozen
+    held = partial(frozen_gradient.draw, values_key=jax.random.key(0))
+    found = frozen_gradient.Sampler(model, bound("enumerate"), held)(params, batch, seed=0, blocks=2, size=2)
+    assert all(draws.variance == 0.0 for draws in found.values())
 
 
 def test_sampler_keeps_the_statistics_of_its_draws(frozen, drawn):

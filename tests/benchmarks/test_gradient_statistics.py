@@ -78,9 +78,15 @@ def test_a_bias_is_found_through_the_noise_of_the_reference():
 
 
 def test_projection_is_the_length_along_the_exact_gradient():
-    found = statistics.projection(np.array([[1.0, 5.0], [2.0, -5.0], [3.0, 0.0]]), np.array([4.0, 0.0]))
-    assert found.value == pytest.approx(0.5)
-    assert found.error == pytest.approx(0.25 / np.sqrt(3.0))
+    blocks = np.array([[1.0, 5.0], [2.0, -5.0], [3.0, 0.0]])
+    assert statistics.projection(blocks, np.array([4.0, 0.0])) == pytest.approx(0.5)
+
+
+def test_direction_is_the_cosine_of_the_expectation_without_its_noise():
+    # Pairs of different blocks: <a, b> = 9 + 16 - 1 = 24 is the squared length; along (1, 0, 0) the mean is 3.
+    blocks = np.array([[3.0, 4.0, 1.0], [3.0, 4.0, -1.0]])
+    assert statistics.direction(blocks, np.array([2.0, 0.0, 0.0])) == pytest.approx(3.0 / np.sqrt(24.0))
+    assert np.isnan(statistics.direction(np.array([[1.0], [-1.0]]), np.array([1.0])))
 
 
 def test_ratio_averages_two_draws_of_an_estimator_of_one_reward():
@@ -95,4 +101,4 @@ def test_noise_to_signal_is_total_variance_over_squared_length():
     # Two blocks of one draw each: variance (2, 0) of the components, <x_1, x_2> = 3 + 16.
     found = statistics.noise_to_signal(Draws(np.array([[1.0, 4.0], [3.0, 4.0]]), 0.0, 0.0, 2))
     assert found == pytest.approx(2.0 / 19.0)
-    assert statistics.noise_to_signal(Draws(np.array([[1.0], [-1.0]]), 0.0, 0.0, 2)) == float("inf")
+    assert np.isnan(statistics.noise_to_signal(Draws(np.array([[1.0], [-1.0]]), 0.0, 0.0, 2)))
