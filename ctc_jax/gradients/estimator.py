@@ -24,6 +24,7 @@ class Estimator:
       make: the section `estimator` of a config to a `BoundEstimator`; reads the keys it needs alone.
       learned: what it learns beside the model, in words; "" is nothing.
       needs: "sparse_reward" where the reward must be a `SparseReward`; "" is nothing.
+      values_alone: whether it gives the mask logits no gradient, and so fits latents that have values alone.
     """
 
     name: str
@@ -34,15 +35,17 @@ class Estimator:
     make: Callable[[Any], "BoundEstimator"]
     learned: str = ""
     needs: str = ""
+    values_alone: bool = False
 
-    def serves(self, *, mask_kinds: frozenset[str], levels: int, linear: bool) -> bool:
-        """Whether it fits a model of these masks, levels of masks, and a linear layer (or none) upon each mask."""
+    def serves(self, *, mask_kinds: frozenset[str], levels: int, linear: bool, values: bool) -> bool:
+        """Whether it fits a model of these masks, levels of masks, a linear layer upon each mask, and masked values."""
         if not mask_kinds or self.family == "pathwise":
             return not mask_kinds and self.family == "pathwise"
         return (
             mask_kinds <= self.mask_kinds
             and (levels <= 2 or self.family != "nested")
             and (linear or self.needs != "sparse_reward")
+            and (values or not self.values_alone)
         )
 
 

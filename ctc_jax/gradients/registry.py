@@ -235,6 +235,7 @@ ENTRIES = (
         learned(pathwise_baseline.source_baseline, pathwise_baseline.init_published, options=decay, init_options=width),
         learned="a baseline of the input on dr/dx, and a moving average of its effect",
         needs="sparse_reward",
+        values_alone=True,
     ),
     Estimator(
         "source_baseline_unbiased",
@@ -256,7 +257,9 @@ ENTRIES = (
 REGISTRY = {entry.name: entry for entry in ENTRIES}
 
 
-def build(config, *, mask_kinds: frozenset[str], levels: int = 1, linear: bool = True) -> BoundEstimator:
+def build(
+    config, *, mask_kinds: frozenset[str], levels: int = 1, linear: bool = True, values: bool = True
+) -> BoundEstimator:
     """The estimator a config names, checked against the masks of the model that will use it.
 
     Args:
@@ -264,20 +267,22 @@ def build(config, *, mask_kinds: frozenset[str], levels: int = 1, linear: bool =
       mask_kinds: kinds of mask among the model's latents; empty when all are continuous.
       levels: how many levels of masks depend on one another.
       linear: the model puts a linear layer upon its masked values, and so can give a `SparseReward`.
+      values: its masks multiply values; without, they are the latents themselves.
 
     Raises:
       ConfigError: the name is unknown, the estimator does not serve such a model, or one of its options does not fit.
     """
     entry = choose(REGISTRY, config.name, "estimator.name")
-    model = {"mask_kinds": mask_kinds, "levels": levels, "linear": linear}
+    model = {"mask_kinds": mask_kinds, "levels": levels, "linear": linear, "values": values}
     if not entry.serves(**model):
         fitting = ", ".join(sorted(name for name, other in REGISTRY.items() if other.serves(**model))) or "none"
         raise ConfigError("estimator.name", config.name, f"one that serves {_in_words(**model)}: {fitting}")
     return dataclasses.replace(entry.make(config), entry=entry)
 
 
-def _in_words(*, mask_kinds: frozenset[str], levels: int, linear: bool) -> str:
+def _in_words(*, mask_kinds: frozenset[str], levels: int, linear: bool, values: bool) -> str:
     if not mask_kinds:
         return "continuous latents"
     of_levels = f" on {levels} levels" if levels > 1 else ""
-    return f"{', '.join(sorted(mask_kinds))} masks{of_levels}{'' if linear else ' without a linear layer upon them'}"
+    without = [word for word, there in (("values", values), ("a linear layer upon them", linear)) if not there]
+    return f"{', '.join(sorted(mask_kinds))} masks{of_levels}{' without ' + ' and '.join(without) if without else ''}"

@@ -53,6 +53,11 @@ class MaskVAE:
         latent = self.network.latent
         return latent.places, 2 if latent.kind is BERNOULLI else latent.categories
 
+    @property
+    def mask_values(self) -> bool:
+        """Whether its masks multiply values."""
+        return self.network.latent.valued
+
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32; those that an estimator learns under "estimator"."""
         params = self.network.init(key, jnp.zeros((1, *self.image_shape), jnp.int32))["params"]

@@ -40,7 +40,8 @@ class Model(Protocol):
     are drawn one after another. A model with masks is a dataclass with a field `estimator`, the gradient through them,
     bound to its options; None scores the bound at sampled masks and gives these no gradient. It also has
     `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third, and
-    `mask_sizes`, the number of masks in a level and of alternatives of each.
+    `mask_sizes`, the number of masks in a level and of alternatives of each, and `mask_values`, whether they multiply
+    values.
     """
 
     image_shape: tuple[int, int, int]

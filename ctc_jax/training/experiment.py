@@ -107,9 +107,12 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     likelihood = likelihoods.build(config.likelihood, channels=channels, bits=space.bits)
     dtype = compute_dtype(config.train.compute_dtype)
     model = models.build(config.model, config.posterior, likelihood, space, dtype)
-    estimator = gradients.build(config.estimator, mask_kinds=model.mask_kinds, levels=max(1, model.mask_levels))
     if not model.mask_kinds:
+        gradients.build(config.estimator, mask_kinds=model.mask_kinds)
         return model
+    estimator = gradients.build(
+        config.estimator, mask_kinds=model.mask_kinds, levels=model.mask_levels, values=model.mask_values
+    )
     places, alternatives = model.mask_sizes
     rewards = estimator.entry.rewards(config.estimator.samples, places, alternatives)
     if rewards > MAXIMUM_REWARDS:

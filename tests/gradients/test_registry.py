@@ -109,6 +109,13 @@ def test_an_estimator_that_needs_a_linear_layer_is_refused_where_there_is_none()
     assert "source_baseline" not in refused.value.allowed
 
 
+def test_an_estimator_that_reaches_values_alone_is_refused_where_there_are_none():
+    gradients.build(named("source_baseline"), mask_kinds=KINDS[1])
+    with pytest.raises(ConfigError, match=r"categorical masks without values: .*rloo") as refused:
+        gradients.build(named("source_baseline"), mask_kinds=KINDS[1], values=False)
+    assert "source_baseline," not in refused.value.allowed
+
+
 def test_rewards_are_those_of_the_table():
     table = {"enumerate": 125, "local_expectation": 13, "score": 1, "rloo": 4, "rebar": 3, "arms": 4, "disarm": 2}
     assert {name: gradients.REGISTRY[name].rewards(4, 3, 5) for name in table} == table
