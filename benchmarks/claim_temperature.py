@@ -103,7 +103,7 @@ def plot_temperature(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             for color, schedule in zip(COLORS, schedules, strict=False):
                 chosen = [row for row in rows if row["estimator"] == name and row["temperature"] == schedule]
                 x, y = [row["step"] for row in chosen], np.array([row[column] for row in chosen])
-                panel.plot(x, y, style, color=color, label=f"{name}, {schedule}")
+                panel.plot(x, y, style, color=color, label=f"{name}, temperature {schedule}")
         panel.set_title(
             {"elbo_nats": "bound at sampled masks, nats", "variance": "gradient variance"}.get(column, column)
         )

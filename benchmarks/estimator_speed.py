@@ -39,9 +39,7 @@ def main() -> None:
         return Trainer(config)
 
     plain, rows = trainer(PLAIN, 2), []
-    model = plain.experiment.model
-    (kind,) = model.mask_kinds
-    for label, entry, samples, rewards in variants(kind, *model.mask_sizes, most_rewards=arguments.most_rewards):
+    for label, entry, samples, rewards in variants(plain.experiment.model, most_rewards=arguments.most_rewards):
         one = plain if label == PLAIN else trainer(entry.name, samples)
         times = take_turns(
             {PLAIN: plain.advance, label: one.advance}, rounds=arguments.rounds, seconds=arguments.turn_seconds

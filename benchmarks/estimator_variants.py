@@ -6,6 +6,7 @@ from typing import NamedTuple
 from machine import ROOT  # noqa: F401, makes the repository importable
 
 from ctc_jax import gradients
+from ctc_jax.models import Model
 
 SAMPLES = (2, 4)
 
@@ -26,19 +27,18 @@ class Variant(NamedTuple):
     rewards: int
 
 
-def variants(kind: str, places: int, alternatives: int, *, most_rewards: int, names: Sequence[str] = ()):
-    """The variants that serve one level of masks below a linear layer.
+def variants(model: Model, *, most_rewards: int, names: Sequence[str] = ()) -> list[Variant]:
+    """The variants that serve a model.
 
     Args:
-      kind: bernoulli or categorical.
-      places: number of masks.
-      alternatives: of each.
+      model: with masks, and a linear layer upon them.
       most_rewards: of an example; what takes more is left out.
       names: of the registry; empty is all.
     """
-    found = []
+    found, (places, alternatives) = [], model.mask_sizes
+    asked = {"mask_kinds": model.mask_kinds, "levels": model.mask_levels, "linear": True, "values": model.mask_values}
     for entry in gradients.REGISTRY.values():
-        if not entry.serves(mask_kinds=frozenset({kind}), levels=1, linear=True) or (names and entry.name not in names):
+        if not entry.serves(**asked) or (names and entry.name not in names):
             continue
         counts = {entry.rewards(samples, places, alternatives): samples for samples in reversed(SAMPLES)}
         for rewards, samples in sorted(counts.items()):

@@ -68,9 +68,7 @@ def candidates(
       hold_values: every draw has the same values.
     """
     model, config = trainer.experiment.model, trainer.config.estimator.copy_and_resolve_references()
-    places, alternatives = model.mask_sizes
-    (kind,) = model.mask_kinds
-    chosen = variants(kind, places, alternatives, most_rewards=most_rewards, names=["rloo", *names] if names else [])
+    chosen = variants(model, most_rewards=most_rewards, names=["rloo", *names] if names else [])
     # Leave-one-out with as many rewards as each other: those of one reward are compared with two.
     compared = {one.rewards for one in chosen if one.entry.name != "enumerate"} - {1}
     of_rloo = {one.rewards for one in chosen if one.entry.name == "rloo"}
@@ -79,7 +77,7 @@ def candidates(
     found, draw_one = [], partial(draw, values_key=jax.random.key(0) if hold_values else None)
     for one in chosen:
         config.update(name=one.entry.name, samples=one.samples)
-        bound = gradients.build(config, mask_kinds=model.mask_kinds)
+        bound = gradients.build(config, mask_kinds=model.mask_kinds, values=model.mask_values)
         sampler = Sampler(model, bound, draw_one)
         found.append(Candidate(one.label, one.entry, one.rewards, sampler, Learner(model, bound)))
     return found

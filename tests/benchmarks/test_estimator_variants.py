@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 from benchmarks import machine
 
@@ -7,8 +8,10 @@ sys.modules.setdefault("machine", machine)  # scripts find it beside themselves
 from benchmarks.estimator_variants import variants  # noqa: E402
 
 
-def labels(kind="categorical", **options):
-    return {one.label: one.rewards for one in variants(kind, 3, 4, most_rewards=64, **options)}
+def labels(kind="categorical", most_rewards=64, values=True, **options):
+    sizes = (3, 4 if kind == "categorical" else 2)
+    model = SimpleNamespace(mask_kinds=frozenset({kind}), mask_sizes=sizes, mask_levels=1, mask_values=values)
+    return {one.label: one.rewards for one in variants(model, most_rewards=most_rewards, **options)}
 
 
 def test_samples_are_in_the_label_where_the_rewards_grow_with_them():
@@ -20,8 +23,10 @@ def test_what_does_not_serve_the_masks_is_left_out():
     assert "disarm" in labels("bernoulli")
     assert "disarm" not in labels()
     assert "pathwise" not in labels()
+    assert "source_baseline" in labels()
+    assert "source_baseline" not in labels(values=False)
 
 
 def test_what_takes_too_many_rewards_is_left_out():
     assert "enumerate" in labels()  # 4^3 = 64
-    assert "enumerate" not in {one.label for one in variants("categorical", 3, 4, most_rewards=63)}
+    assert "enumerate" not in labels(most_rewards=63)
