@@ -61,23 +61,32 @@ def baseline(arguments) -> list[dict]:
 
 
 def plot_baseline(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Bars: variance and bias of each rule, a snapshot a color."""
+    """Bars: variance and bias of each rule, a snapshot a color; a bias not told from noise is hollow."""
     from matplotlib import pyplot
 
-    columns = ("values: variance to that without", "values: relative bias", "encoder: relative bias")
+    # Beside each column, where the figure stands that tells it from noise.
+    columns = {
+        "values: variance to that without": "",
+        "values: relative bias": "values: z",
+        "encoder: relative bias": "encoder: z",
+    }
     figure, panels = pyplot.subplots(1, len(columns), figsize=(11.5, 3.2), layout="constrained", sharey=True)
     steps, names = sorted({row["steps"] for row in rows}), list(RULES)
-    for panel, column in zip(panels, columns, strict=True):
+    for panel, (column, known_by) in zip(panels, columns.items(), strict=True):
         for offset, (color, step) in enumerate(zip(COLORS, steps, strict=False)):
-            heights = [names.index(row["rule"]) + 0.25 * (offset - 1) for row in rows if row["steps"] == step]
-            lengths = [row[column] for row in rows if row["steps"] == step]
-            panel.barh(heights, lengths, height=0.22, color=color, label=f"{step:,} steps")
+            for row in rows:
+                if row["steps"] == step:
+                    height, hidden = names.index(row["rule"]) + 0.25 * (offset - 1), row.get(known_by, 9.0) < 4.0
+                    panel.barh(height, row[column], height=0.2, edgecolor=color, color="none" if hidden else color)
         panel.set_title(column, fontsize=10)
         panel.grid(axis="x", color="#dddddd", linewidth=0.6)
         panel.set_axisbelow(True)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(steps), frameon=False)
+    handles = [
+        pyplot.Rectangle((0, 0), 1, 1, color=color, label=f"{step:,} steps")
+        for color, step in zip(COLORS, steps, strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(steps), frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

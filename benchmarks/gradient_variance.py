@@ -247,7 +247,7 @@ def main() -> None:
         f"MNIST, {BINARIZATION[arguments.data]} binarization, batch of 24, trained with rloo-2 and Adam at "
         f"{arguments.learning_rate:g}. What an estimator learns was "
         f"trained for {arguments.learn:,} steps on training batches while the model stayed as it is. Temperatures are "
-        "1. The exact gradient is of the same model and batch, by other keys. "
+        "1. The exact gradient is of the same model and batch, by other keys; rows share theirs, and so their errors. "
         + (
             "All draws have the same values, so that the variance is the masks' alone."
             if arguments.hold_values

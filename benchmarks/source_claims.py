@@ -32,8 +32,8 @@ CLAIMS = {
         plot_baseline,
         "Variance of rewards and the source's baseline",
         "Linear networks; draws against enumeration of all masks; values are those that masks multiply. The published "
-        "rule has no score term: its gradient in the logits is 0. Relative bias, its limit and z as on the pages of "
-        "gradient_variance.",
+        "rule has no score term: its gradient in the logits is 0. Rules of 2 samples take two rewards, the published "
+        "one takes one. Relative bias and z as on the pages of gradient_variance; a hollow bar is not told from noise.",
     ),
     "temperature": (
         temperature,
