@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from ctc_jax.gradients.flips import check, draw, entries
+from ctc_jax.gradients.flips import Entries, as_entries, check, draw, entries
 from ctc_jax.gradients.mask_kind import MaskKind, total
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
@@ -54,7 +54,9 @@ def single_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 16
     return _mean(one, key, samples)
 
 
-def diagonal_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 2, samples: int = 1) -> Estimate:
+def diagonal_flips(
+    key, logits, reward: Reward, *, kind: MaskKind, flips: int = 2, samples: int = 1, control_values: bool = False
+) -> Estimate:
     """Unbiased for any rest, and meant for one that acts on each hidden unit alone (a linear decoder of pixels).
 
     The Hessian of such a rest is diagonal, so one derivative along the vector of ones gives it, and a flip is taken to
@@ -68,6 +70,7 @@ def diagonal_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 
       kind: of the mask.
       flips: rewards besides that of each mask; the linear layer is not evaluated for them.
       samples: masks averaged over; each has flips of its own.
+      control_values: take the first-order part, whose mean is known, out of the gradient in the values as well.
 
     Raises:
       TypeError: the reward is no SparseReward.
@@ -77,7 +80,7 @@ def diagonal_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 
     if flips < 1:
         raise ValueError(f"diagonal_flips: {flips} flips; allowed: 1 or more")
     mean_hidden = jax.lax.stop_gradient(reward.hidden(kind.probs(logits)))
-    _, at_mean = _slope_and_curvature(reward.rest, mean_hidden)
+    slope_at_mean, at_mean = _slope_and_curvature(reward.rest, mean_hidden)
 
     def one(key):
         mask_key, flip_key = jax.random.split(key)
@@ -90,6 +93,8 @@ def diagonal_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 
         squares = of.values**2 * jnp.einsum("bh,dah->bda", curvature, of.weights**2)
         # First-order change of the slope with the masks of all places, then without the flipped place's own share.
         change = at_mean * (hidden - mean_hidden)
+        if control_values:
+            value += zero(_value_control(of, slope_at_mean, at_mean, change, as_entries(reward.values, kind)))
         if of.binary:
             everywhere = 0.5 * of.sign * squares - of.values * jnp.einsum("bh,dah->bda", change, of.weights)
             own = of.values**2 * jnp.einsum("bh,dah->bda", at_mean, of.weights**2)
@@ -101,6 +106,21 @@ def diagonal_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 
         return value, probs, everywhere, drawn, remainder
 
     return _mean(one, key, samples)
+
+
+def _value_control(of: Entries, slope, curvature, change, values):
+    """To be added to a reward: it takes m_da W_da.(g0 + c0 (h - E h)) off the values' gradient, adds its mean.
+
+    With m_da = 1 the mean of h is E h plus what d adds less what it adds in the mean, whatever the other places do.
+    """
+    taken = of.mask * jnp.einsum("bh,dah->bda", slope + change, of.weights)
+    squares = of.values * jnp.einsum("bh,dah->bda", curvature, of.weights**2)
+    if of.binary:
+        from_place = (1.0 - of.probs) * squares
+    else:
+        from_place = squares - jnp.einsum("bdh,dah->bda", curvature[:, None] * of.mean(), of.weights)
+    added = of.probs * (jnp.einsum("bh,dah->bda", slope, of.weights) + from_place)
+    return total(jax.lax.stop_gradient(added - taken) * values)
 
 
 def _at(mask, logits, reward, kind):

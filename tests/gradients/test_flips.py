@@ -19,6 +19,7 @@ UNBIASED = {
     "single-3-2": partial(single_flips, flips=3, samples=2),
     "diagonal-1": partial(diagonal_flips, flips=1),
     "diagonal-4-2": partial(diagonal_flips, flips=4, samples=2),
+    "diagonal-values": partial(diagonal_flips, flips=2, control_values=True),
 }
 
 
@@ -83,7 +84,7 @@ def gradients(name, estimator, rest, keys, shape=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("name", "rest"), [*((name, network) for name in UNBIASED), ("diagonal-1", pixels), ("single-2", pixels)]
+    ("name", "rest"), [*((name, network) for name in UNBIASED), ("diagonal-values", pixels), ("single-2", pixels)]
 )
 def test_the_mean_is_the_gradient_by_enumeration(name, rest, kind):
     found, by_enumeration = gradients(kind, UNBIASED[name], rest, 2**14)
@@ -116,6 +117,13 @@ def test_low_rank_local_expectation_is_local_expectation_key_by_key(kind, places
 def test_what_is_summed_in_closed_form_does_not_vary(kind, estimator, rest):
     (by_logits, _), by_enumeration = gradients(kind, estimator, rest, 8)
     np.testing.assert_allclose(by_logits, np.stack([by_enumeration[0]] * 8), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_controlled_values_do_not_vary_either_in_a_quadratic_rest(kind):
+    estimator = partial(diagonal_flips, control_values=True)
+    found, by_enumeration = gradients(kind, estimator, quadratic, 8)
+    np.testing.assert_allclose(found[1][0], np.stack([by_enumeration[1][0]] * 8), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
