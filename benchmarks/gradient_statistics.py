@@ -53,6 +53,8 @@ class Bias(NamedTuple):
       relative: the distance; 0 where its square is estimated to be below 0.
       limit: the distance at two standard errors of its square above the estimate.
       z: the squared distance in standard errors; above 4 there is a bias.
+
+    All are NaN where noise hides the length of the exact gradient.
     """
 
     relative: float
@@ -61,9 +63,10 @@ class Bias(NamedTuple):
 
 
 def squared_length(means: Float[np.ndarray, "blocks components"]) -> float:
-    """Of the expectation, unbiased: the mean of <x_i, x_j> over pairs of different blocks."""
+    """Of the expectation, unbiased: the mean of <x_i, x_j> over pairs of different blocks; one row is exact."""
     means = np.asarray(means, np.float64)
-    return _over_pairs(means @ means.T)
+    products = means @ means.T
+    return float(products[0, 0]) if len(means) == 1 else _over_pairs(products)
 
 
 def bias(
@@ -80,7 +83,9 @@ def bias(
     """
     means, reference = np.asarray(means, np.float64), np.asarray(reference, np.float64)
     exact = len(reference) == 1
-    length = float(np.sum(reference**2)) if exact else squared_length(reference)
+    length = squared_length(reference)
+    if length <= 0:
+        return Bias(float("nan"), float("nan"), float("nan"))
     # About the reference's mean, so that no digits cancel.
     stacked = np.concatenate([means, reference]) - reference.mean(axis=0)
     products = stacked @ stacked.T
@@ -99,17 +104,32 @@ def bias(
     return Bias(relative, limit, float(found / error))
 
 
-def projection(means: Float[np.ndarray, "blocks components"], exact: Float[np.ndarray, " components"]) -> float:
-    """<E x, g> / |g|^2: 1 where there is no bias along the exact gradient g, below 1 where it is too short."""
-    exact = np.asarray(exact, np.float64)
-    return float(np.asarray(means, np.float64).mean(axis=0) @ exact / (exact @ exact))
+def projection(
+    means: Float[np.ndarray, "blocks components"], reference: Float[np.ndarray, "reference_blocks components"]
+) -> float:
+    """<E x, g> / |g|^2: 1 where there is no bias along the exact gradient g, below 1 where it is too short.
+
+    Args:
+      means: block means of the estimator.
+      reference: those of an unbiased reference, or one row that is exact; the noise of its length is taken out.
+    """
+    length = squared_length(reference)
+    return _inner(means, reference) / length if length > 0 else float("nan")
 
 
-def direction(means: Float[np.ndarray, "blocks components"], exact: Float[np.ndarray, " components"]) -> float:
-    """Cosine of the expectation to the exact gradient, its noise taken out; NaN where noise hides its length."""
-    exact, length = np.asarray(exact, np.float64), squared_length(means)
-    along = np.asarray(means, np.float64).mean(axis=0) @ exact / np.linalg.norm(exact)
-    return float(along / np.sqrt(length)) if length > 0 else float("nan")
+def direction(
+    means: Float[np.ndarray, "blocks components"], reference: Float[np.ndarray, "reference_blocks components"]
+) -> float:
+    """Cosine of E x to g, the noise of both lengths taken out (so it may pass 1); NaN where noise hides one."""
+    lengths = squared_length(means), squared_length(reference)
+    return _inner(means, reference) / float(np.sqrt(lengths[0] * lengths[1])) if min(lengths) > 0 else float("nan")
+
+
+def draw_cosine(draws: Draws, reference: Float[np.ndarray, "reference_blocks components"]) -> float:
+    """Cosine of a single draw to g, averaged: that to the reference's mean, which its own noise made too long."""
+    mean = np.asarray(reference, np.float64).mean(axis=0)
+    length = squared_length(reference)
+    return draws.cosine * float(np.sqrt(mean @ mean / length)) if length > 0 else float("nan")
 
 
 def ratio_to_rloo(variance: float, rewards: int, of_rloo: Mapping[int, float]) -> float | None:
@@ -132,6 +152,10 @@ def noise_to_signal(draws: Draws) -> float:
     """Total variance of one draw over the squared length of the expectation; NaN where noise hides the latter."""
     length = squared_length(draws.means)
     return draws.variance * draws.means.shape[1] / length if length > 0 else float("nan")
+
+
+def _inner(means, reference) -> float:
+    return float(np.asarray(means, np.float64).mean(axis=0) @ np.asarray(reference, np.float64).mean(axis=0))
 
 
 def _over_pairs(products):

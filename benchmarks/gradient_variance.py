@@ -5,9 +5,9 @@ model stays as it is and the gradient of one fixed batch is drawn for 1024 keys:
 estimators differ and nothing else does, and in the encoder's parameters, which training moves (they sum over images
 and take in the values of CTC latents). An estimator of more than 16 rewards is drawn less often, so that it takes
 `--rewards` in all, but at least 64 times. The exact gradient is that of enumeration for the small latents, else the
-mean over further keys of the unbiased estimator of least variance.
+mean over further keys of the unbiased estimator whose mean is the most precise.
 
-A page for each of `--latent`. On two cores about ten minutes, of which a second run of the same command saves what it
+A page for each of `--latent`. On two cores about twelve minutes, of which a second run of the command saves what it
 compiled; small latents about four.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from estimator_variants import Variant, variants
 from frozen_gradient import Learner, Sampler, draw, whole_gradient
 from gradient_plot import plot
-from gradient_statistics import bias, direction, projection, ratio_to_rloo
+from gradient_statistics import bias, direction, draw_cosine, projection, ratio_to_rloo
 from machine import limit_threads
 from results import RESULTS, parser, write
 from snapshots import BINARIZATION, LATENTS, WORDS, batch_of, configuration, frozen_batch, parameters
@@ -89,16 +89,18 @@ def keys_for(rewards: int, keys: int, budget: int) -> int:
 
 
 def reference(candidates: Sequence[Candidate], params, batch: Batch, keys: int, budget: int):
-    """The name of the unbiased estimator of least variance in the logits, and block means of its gradient.
+    """The unbiased estimator whose mean is the most precise in the logits: its name, keys, and block means.
 
     One row where it is exact: its draws agree.
     """
-    pilots = [one for one in candidates if one.entry.unbiased and not one.entry.learned]
+    pilots = {one.name: one for one in candidates if one.entry.unbiased and not one.entry.learned}
+    counts = {name: keys_for(one.rewards, 4 * keys, 4 * budget) for name, one in pilots.items()}
     variances = {
-        one.name: one.sampler(params, batch, seed=PILOT, blocks=2, size=8)["logits"].variance for one in pilots
+        name: one.sampler(params, batch, seed=PILOT, blocks=2, size=8)["logits"].variance
+        for name, one in pilots.items()
     }
-    best = min(pilots, key=lambda one: variances[one.name])
-    count = keys_for(best.rewards, 8 * keys, 8 * budget)
+    best = min(pilots.values(), key=lambda one: variances[one.name] / counts[one.name])
+    count = counts[best.name]
     draws = best.sampler(params, batch, seed=REFERENCE, blocks=BLOCKS, size=count // BLOCKS)
     exact = variances[best.name] < 1e-9 * np.mean(draws["logits"].mean ** 2)
     rows = {part: found.mean[None] if exact else found.means for part, found in draws.items()}
@@ -138,9 +140,9 @@ def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tup
             row[f"{part} relative bias"] = measured.relative
             row[f"{part} bias limit"] = measured.limit
             row[f"{part} bias z"] = measured.z
-            row[f"{part} length"] = projection(found.means, centers[part])
-            row[f"{part} direction"] = direction(found.means, centers[part])
-            row[f"{part} cosine"] = found.cosine
+            row[f"{part} length"] = projection(found.means, exact[part])
+            row[f"{part} direction"] = direction(found.means, exact[part])
+            row[f"{part} cosine"] = draw_cosine(found, exact[part])
             row[f"{part} variance"] = found.variance
             variances[one.name, part] = found.variance
         rows.append(row)

@@ -79,14 +79,30 @@ def test_a_bias_is_found_through_the_noise_of_the_reference():
 
 def test_projection_is_the_length_along_the_exact_gradient():
     blocks = np.array([[1.0, 5.0], [2.0, -5.0], [3.0, 0.0]])
-    assert statistics.projection(blocks, np.array([4.0, 0.0])) == pytest.approx(0.5)
+    assert statistics.projection(blocks, np.array([[4.0, 0.0]])) == pytest.approx(0.5)
 
 
 def test_direction_is_the_cosine_of_the_expectation_without_its_noise():
     # Pairs of different blocks: <a, b> = 9 + 16 - 1 = 24 is the squared length; along (1, 0, 0) the mean is 3.
     blocks = np.array([[3.0, 4.0, 1.0], [3.0, 4.0, -1.0]])
-    assert statistics.direction(blocks, np.array([2.0, 0.0, 0.0])) == pytest.approx(3.0 / np.sqrt(24.0))
-    assert np.isnan(statistics.direction(np.array([[1.0], [-1.0]]), np.array([1.0])))
+    assert statistics.direction(blocks, np.array([[2.0, 0.0, 0.0]])) == pytest.approx(3.0 / np.sqrt(24.0))
+    assert np.isnan(statistics.direction(np.array([[1.0], [-1.0]]), np.array([[1.0]])))
+
+
+def test_noise_of_the_reference_shortens_nothing():
+    # The reference is (2, 0) with noise: <a, b> = 4 - 1 is its squared length, and its mean (2, 0) has 4.
+    reference = np.array([[2.0, 1.0], [2.0, -1.0]])
+    blocks = np.array([[1.0, 0.0]] * 3)
+    assert statistics.projection(blocks, reference) == pytest.approx(2.0 / 3.0)
+    assert statistics.direction(blocks, reference) == pytest.approx(2.0 / np.sqrt(3.0))
+    draws = Draws(blocks, 0.0, 1.5, 3)
+    assert statistics.draw_cosine(draws, reference) == pytest.approx(0.5 * np.sqrt(4.0 / 3.0))
+
+
+def test_a_reference_that_noise_hides_gives_no_figures():
+    hidden = np.array([[1.0], [-1.0]])
+    assert np.isnan(statistics.bias(np.ones((3, 1)), hidden)).all()
+    assert np.isnan(statistics.projection(np.ones((3, 1)), hidden))
 
 
 def test_ratio_averages_two_draws_of_an_estimator_of_one_reward():
