@@ -87,11 +87,11 @@ def double_cv(key, logits, reward: Reward, *, kind: MaskKind, samples: int = 2) 
     others = (jnp.sum(slopes, axis=0, keepdims=True) - slopes) / (samples - 1)
     linear = jax.vmap(lambda other, mask: total(other * (mask - held)))(others, masks)
     corrected = jax.lax.stop_gradient(rewards - linear)
-    signals = (corrected - jnp.mean(corrected, axis=0, keepdims=True)) / (samples - 1)
-    log_probs = jax.vmap(lambda mask: kind.total_log_prob(logits, mask))(masks)
-    value = jnp.mean(rewards, axis=0)
+    log_masks = jax.vmap(lambda mask: kind.total_log_prob(logits, mask))(masks)
+    by_score = combine_leaving_one_out(corrected, log_masks).surrogate
     exact = total(jnp.mean(slopes, axis=0) * mean)
-    return Estimate(value, value + zero(jnp.sum(signals * log_probs, axis=0) + exact))
+    value = jnp.mean(rewards, axis=0)
+    return Estimate(value, value + zero(by_score + exact))
 
 
 def disarm(key, logits, reward: Reward, *, kind: MaskKind) -> Estimate:
