@@ -1,14 +1,17 @@
 """Every estimator of the registry that serves a model, with few and more samples. Tests: test_estimator_variants.py."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from machine import ROOT  # noqa: F401, makes the repository importable
 
+from configs import base
 from ctc_jax import gradients
+from ctc_jax.errors import ConfigError
 from ctc_jax.models import Model
 
-SAMPLES = (2, 4)
+SAMPLES = (1, 2, 4)
 
 
 class Variant(NamedTuple):
@@ -40,7 +43,14 @@ def variants(model: Model, *, most_rewards: int, names: Sequence[str] = ()) -> l
     for entry in gradients.REGISTRY.values():
         if not entry.serves(**asked) or (names and entry.name not in names):
             continue
-        counts = {entry.rewards(samples, places, alternatives): samples for samples in reversed(SAMPLES)}
+        counts = {}
+        for samples in reversed(SAMPLES):
+            config = base.get_config().estimator
+            config.update(name=entry.name, samples=samples)
+            # Leave-one-out has none to leave out with one sample.
+            with contextlib.suppress(ConfigError):
+                entry.make(config)
+                counts[entry.rewards(config, places, alternatives)] = samples
         for rewards, samples in sorted(counts.items()):
             if rewards <= most_rewards:
                 label = f"{entry.name}-{samples}" if len(counts) > 1 else entry.name

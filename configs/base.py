@@ -101,11 +101,12 @@ def estimator() -> dict:
     """The gradient through discrete masks in the latents."""
     return {
         "name": "pathwise",  # pathwise (continuous latents); the others are in ctc_jax/gradients/registry.py
-        "samples": 2,  # masks, each a reward, per example (rloo, double_cv, arms, daps, source_baseline_unbiased)
+        "samples": 2,  # masks per example (rloo, double_cv, arms, daps, source_baseline_unbiased, both flips)
         "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao); the first (rebar, relax)
         "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the three Gumbel ones)
         "temperature_steps": 0,  # 0 keeps `temperature`
         "flips": 0,  # sampled for a mask, each a reward; 0 is 16 (single_flips) or 2 (diagonal_flips)
+        "control_values": True,  # take what is known of it out of the values' gradient (diagonal_flips)
         "conditioned": 16,  # Gumbel draws conditioned on the mask, for one reward (gumbel_rao)
         "decay": 0.99,  # of moving averages, a step (score_moving_average, nvil, source_baseline)
         "baseline_width": 200,  # hidden units of what is learned (nvil, relax, both source_baselines)

@@ -14,6 +14,7 @@ SYMMETRIC = (dist.Normal, dist.Laplace, dist.Logistic, dist.StudentT, dist.Cauch
 # numpyro's continuous families do not tell their modes.
 MODES: dict[type[Distribution], Callable[[Distribution], Float[Array, "..."]]] = {
     **{family: lambda values: jnp.broadcast_to(values.loc, values.batch_shape) for family in SYMMETRIC},
+    dist.Delta: lambda values: values.v,
     dist.LogNormal: lambda values: jnp.exp(values.loc - values.scale**2),
     dist.HalfNormal: lambda values: jnp.zeros(values.batch_shape),
     dist.Exponential: lambda values: jnp.zeros(values.batch_shape),

@@ -17,7 +17,7 @@ class Estimator:
       name: as in `estimator.name`.
       unbiased: its expectation is the exact gradient.
       mask_kinds: kinds of latent mask it differentiates through: any of "bernoulli", "categorical".
-      rewards: `(samples, places, alternatives)` to evaluations of the reward per example.
+      rewards: `(config, places, alternatives)` to evaluations of the reward per example; the section `estimator`.
       family: how it meets several levels of masks. "pathwise": there is no mask. "single_pass": a mask carries its own
         gradient, at any depth. "score": log q times a signal, at any depth with samples of the whole model. "nested":
         several rewards at one place of the model, whose number multiplies from level to level: two levels at most.
@@ -30,7 +30,7 @@ class Estimator:
     name: str
     unbiased: bool
     mask_kinds: frozenset[str]
-    rewards: Callable[[int, int, int], int]
+    rewards: Callable[[Any, int, int], int]
     family: str
     make: Callable[[Any], "BoundEstimator"]
     learned: str = ""

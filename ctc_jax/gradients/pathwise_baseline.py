@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from ctc_jax.gradients import moving_average, small_network
 from ctc_jax.gradients.mask_kind import MaskKind, total
 from ctc_jax.gradients.moving_average import COLLECTION
-from ctc_jax.gradients.score_function import combine_leaving_one_out
+from ctc_jax.gradients.score_function import combine_leaving_one_out, evaluate
 from ctc_jax.gradients.sparse_reward import SparseReward
 from ctc_jax.gradients.surrogate import Estimate, zero
 
@@ -72,12 +72,10 @@ def source_baseline_unbiased(
     for each example. The masks' own score term is that of `rloo`.
     """
     masks = kind.sample(key, logits, samples)
-    rewards = jax.vmap(reward)(masks)
-    log_masks = jax.vmap(lambda mask: kind.total_log_prob(logits, mask))(masks)
     baseline = _baseline(params, context, logits)
     correction = jax.lax.stop_gradient((kind.probs(logits) - jnp.mean(masks, axis=0)) * baseline)
     learning = jnp.mean(jax.vmap(lambda mask: _fit(baseline, _slope(reward, mask), mask))(masks), axis=0)
-    value, surrogate = combine_leaving_one_out(rewards, log_masks)
+    value, surrogate = combine_leaving_one_out(*evaluate(masks, logits, reward, kind=kind))
     return Estimate(value, surrogate + zero(total(reward.values * correction)) + learning)
 
 

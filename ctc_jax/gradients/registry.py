@@ -39,12 +39,22 @@ SINGLE_FLIPS, DIAGONAL_FLIPS = 16, 2
 
 def rewards(count: int):
     """So many, whatever the masks."""
-    return lambda samples, places, alternatives: count
+    return lambda config, places, alternatives: count
 
 
-def per_sample(samples: int, places: int, alternatives: int) -> int:
+def per_sample(config, places: int, alternatives: int) -> int:
     """One for each mask drawn."""
-    return samples
+    return config.samples
+
+
+def per_flip(own: int):
+    """One for each mask drawn and for each of its sampled flips, `own` of them unless the config has a number."""
+    return lambda config, places, alternatives: config.samples * (1 + (config.flips or own))
+
+
+def per_entry(config, places: int, alternatives: int) -> int:
+    """One for a mask, and one for each of its flips."""
+    return 1 + places * (alternatives - 1)
 
 
 def width(config) -> dict:
@@ -82,19 +92,24 @@ def policy(config) -> dict:
 
 
 def flips(own: int, minimum: int):
-    """Flips sampled for a mask: `estimator.flips`, where 0 is the estimator's `own` number.
+    """Masks, and flips sampled for each: `estimator.flips`, where 0 is the estimator's `own` number.
 
     Raises:
-      ConfigError: when read from a config in which they are too few.
+      ConfigError: when read from a config in which either are too few.
     """
 
     def read(config) -> dict:
         if config.flips and config.flips < minimum:
             allowed = f"{minimum} or more, or 0 for {own}, with estimator.name {config.name}"
             raise ConfigError("estimator.flips", config.flips, allowed)
-        return {"flips": config.flips or own}
+        return {"flips": config.flips or own, **at_least("samples", 1)(config)}
 
     return read
+
+
+def diagonal(config) -> dict:
+    """Masks, flips, and whether the values' gradient is controlled as well."""
+    return {**flips(DIAGONAL_FLIPS, 1)(config), "control_values": config.control_values}
 
 
 ENTRIES = (
@@ -104,7 +119,7 @@ ENTRIES = (
         "enumerate",
         True,
         BOTH,
-        lambda samples, places, alternatives: alternatives**places,
+        lambda config, places, alternatives: alternatives**places,
         "nested",
         stateless(exact.enumerate_masks),
     ),
@@ -112,7 +127,7 @@ ENTRIES = (
         "local_expectation",
         True,
         BOTH,
-        lambda samples, places, alternatives: 1 + places * (alternatives - 1),
+        per_entry,
         "nested",
         stateless(exact.local_expectation),
     ),
@@ -120,7 +135,7 @@ ENTRIES = (
         "low_rank_local_expectation",
         True,
         BOTH,
-        lambda samples, places, alternatives: 1 + places * (alternatives - 1),
+        per_entry,
         "nested",
         stateless(low_rank.low_rank_local_expectation),
         needs="sparse_reward",
@@ -129,7 +144,7 @@ ENTRIES = (
         "single_flips",
         True,
         BOTH,
-        rewards(1 + SINGLE_FLIPS),
+        per_flip(SINGLE_FLIPS),
         "nested",
         stateless(sampled_flips.single_flips, flips(SINGLE_FLIPS, 2)),
         needs="sparse_reward",
@@ -138,9 +153,9 @@ ENTRIES = (
         "diagonal_flips",
         True,
         BOTH,
-        rewards(1 + DIAGONAL_FLIPS),
+        per_flip(DIAGONAL_FLIPS),
         "nested",
-        stateless(sampled_flips.diagonal_flips, flips(DIAGONAL_FLIPS, 1)),
+        stateless(sampled_flips.diagonal_flips, diagonal),
         needs="sparse_reward",
     ),
     Estimator("score", True, BOTH, rewards(1), "score", score_family(score_function.combine_plainly)),

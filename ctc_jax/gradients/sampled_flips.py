@@ -55,7 +55,7 @@ def single_flips(key, logits, reward: Reward, *, kind: MaskKind, flips: int = 16
 
 
 def diagonal_flips(
-    key, logits, reward: Reward, *, kind: MaskKind, flips: int = 2, samples: int = 1, control_values: bool = False
+    key, logits, reward: Reward, *, kind: MaskKind, flips: int = 2, samples: int = 1, control_values: bool = True
 ) -> Estimate:
     """Unbiased for any rest, and meant for one that acts on each hidden unit alone (a linear decoder of pixels).
 

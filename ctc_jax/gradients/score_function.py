@@ -24,7 +24,11 @@ class Draws(NamedTuple):
 
 def draw(key, logits, reward: Reward, *, kind: MaskKind, samples: int = 1) -> Draws:
     """Samples from q, and what score-function estimators combine."""
-    masks = kind.sample(key, logits, samples)
+    return evaluate(kind.sample(key, logits, samples), logits, reward, kind=kind)
+
+
+def evaluate(masks: Float[Array, "samples ..."], logits, reward: Reward, *, kind: MaskKind) -> Draws:
+    """`draw` of masks already sampled."""
     return Draws(jax.vmap(reward)(masks), jax.vmap(lambda mask: kind.total_log_prob(logits, mask))(masks))
 
 

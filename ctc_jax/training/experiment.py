@@ -114,7 +114,7 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         config.estimator, mask_kinds=model.mask_kinds, levels=model.mask_levels, values=model.mask_values
     )
     places, alternatives = model.mask_sizes
-    rewards = estimator.entry.rewards(config.estimator.samples, places, alternatives)
+    rewards = estimator.entry.rewards(config.estimator, places, alternatives)
     if rewards > MAXIMUM_REWARDS:
         allowed = f"at most {MAXIMUM_REWARDS:,} rewards an example; {places} masks of {alternatives} would take more"
         raise ConfigError("estimator.name", config.estimator.name, allowed)

@@ -30,6 +30,7 @@ NEW_KEYS = {
     "estimator.temperature_end": 1.0,
     "estimator.temperature_steps": 0,
     "estimator.flips": 0,
+    "estimator.control_values": False,
     "estimator.conditioned": 16,
     "estimator.decay": 0.99,
     "estimator.baseline_width": 200,

@@ -17,6 +17,7 @@ def labels(kind="categorical", most_rewards=64, values=True, **options):
 def test_samples_are_in_the_label_where_the_rewards_grow_with_them():
     found = labels(names=("rloo", "rebar", "score"))
     assert found == {"score": 1, "rloo-2": 2, "rloo-4": 4, "rebar": 3}
+    assert labels(names=("diagonal_flips",)) == {"diagonal_flips-1": 3, "diagonal_flips-2": 6, "diagonal_flips-4": 12}
 
 
 def test_what_does_not_serve_the_masks_is_left_out():

@@ -104,6 +104,8 @@ def test_mode_is_that_of_the_likeliest_masks_value():
     np.testing.assert_array_equal(normal().mode, [[0, 0, 3.0], [1.0, 0, 0]])
     off = CategoricalTimesContinuous(jnp.array([0.0, 0.0, 1.0]), dist.Normal(jnp.ones(2), 1.0), off=True)
     np.testing.assert_array_equal(off.mode, [0.0, 0.0])
+    fixed = CategoricalTimesContinuous(jnp.array([0.0, 1.0]), dist.Delta(jnp.array([2.0, 3.0])))
+    np.testing.assert_array_equal(fixed.mode, [0.0, 3.0])
 
 
 def test_gradients_of_log_prob_are_finite_and_those_of_the_selected_value():

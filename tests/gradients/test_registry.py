@@ -12,6 +12,7 @@ from ctc_jax.gradients import (
     dirichlet_copula,
     exact,
     relaxed,
+    sampled_flips,
     score_function,
     stick_breaking,
 )
@@ -75,6 +76,8 @@ def test_unknown_name_is_one_line_that_names_the_key():
 @pytest.mark.parametrize(
     ("name", "key", "value", "allowed"),
     [
+        ("single_flips", "samples", 0, "1 or more with estimator.name single_flips"),
+        ("diagonal_flips", "samples", 0, "1 or more with estimator.name diagonal_flips"),
         ("rloo", "samples", 1, "2 or more with estimator.name rloo"),
         ("double_cv", "samples", 1, "2 or more with estimator.name double_cv"),
         ("daps", "samples", 1, "2 or more with estimator.name daps"),
@@ -118,10 +121,17 @@ def test_an_estimator_that_reaches_values_alone_is_refused_where_there_are_none(
 
 def test_rewards_are_those_of_the_table():
     table = {"enumerate": 125, "local_expectation": 13, "score": 1, "rloo": 4, "rebar": 3, "arms": 4, "disarm": 2}
-    assert {name: gradients.REGISTRY[name].rewards(4, 3, 5) for name in table} == table
+    table |= {"single_flips": 4 * 17, "diagonal_flips": 4 * 3, "low_rank_local_expectation": 13}
+    assert {name: gradients.REGISTRY[name].rewards(named(name, samples=4), 3, 5) for name in table} == table
+
+
+def test_rewards_of_flips_are_those_asked_for():
+    assert gradients.REGISTRY["single_flips"].rewards(named("single_flips", samples=3, flips=8), 3, 5) == 27
 
 
 BUILT = {
+    "single_flips": (sampled_flips.single_flips, {"samples": 3, "flips": 5}),
+    "diagonal_flips": (sampled_flips.diagonal_flips, {"samples": 3, "flips": 5, "control_values": False}),
     "enumerate": (exact.enumerate_masks, {}),
     "local_expectation": (exact.local_expectation, {}),
     "score": (score_function.score, {}),
@@ -141,30 +151,33 @@ BUILT = {
 
 @pytest.mark.parametrize("name", BUILT)
 def test_what_is_built_is_the_function_with_the_options_of_the_config(name):
+    """By gradients in the logits and the values, for which options differ."""
     function, options = BUILT[name]
+    changes = {"samples": 3, "temperature": 2.0, "temperature_end": 0.5, "temperature_steps": 10, "conditioned": 3}
     bound = gradients.build(
-        named(name, samples=3, temperature=2.0, temperature_end=0.5, temperature_steps=10, conditioned=3),
-        mask_kinds=gradients.REGISTRY[name].mask_kinds,
+        named(name, **changes, flips=5, control_values=False), mask_kinds=gradients.REGISTRY[name].mask_kinds
     )
     kind = CATEGORICAL if "categorical" in bound.entry.mask_kinds else BERNOULLI
-    logits = jax.random.normal(jax.random.key(0), (2, 2, 3))
-
-    def reward(masks):
-        return jnp.sum(jnp.tanh(masks), axis=(1, 2)) ** 2
+    problem = conftest.build(kind.name, (2, 2, 3) if kind is CATEGORICAL else (2, 4), "values")
 
     def gradient(estimator, **options):
-        return conftest.gradient(
-            lambda at: estimator(jax.random.key(1), at, reward, kind=kind, **options).surrogate.sum()
-        )(logits)
+        def surrogate(logits, weights):
+            reward = conftest.sparse(weights, logits)
+            return estimator(jax.random.key(1), logits, reward, kind=kind, **options).surrogate.sum()
+
+        by_logits, by_weights = conftest.gradient(surrogate, (0, 1))(problem.logits, problem.weights)
+        return np.concatenate([by_logits.ravel(), by_weights["values"].ravel()])
 
     assert bound.init(jax.random.key(2), (2, 3), 0) == {}
-    np.testing.assert_allclose(gradient(bound, step=20), gradient(function, **options), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(gradient(bound, step=20), gradient(function, **options), rtol=1e-5, atol=1e-6)
     if bound.entry.family == "single_pass":
-        by_mask = conftest.gradient(lambda at: reward(bound.mask(jax.random.key(1), at, kind=kind)).sum())(logits)
-        np.testing.assert_allclose(by_mask, gradient(bound), rtol=1e-5, atol=1e-7)
+        reward = conftest.sparse(problem.weights, problem.logits)
+        by_mask = conftest.gradient(lambda at: reward(bound.mask(jax.random.key(1), at, kind=kind)).sum())
+        by_function = gradient(bound)[: problem.logits.size].reshape(problem.logits.shape)
+        np.testing.assert_allclose(by_mask(problem.logits), by_function, rtol=1e-5, atol=1e-6)
     if "temperature" in options:
         at_start = gradient(function, **{**options, "temperature": 2.0})
-        np.testing.assert_allclose(gradient(bound, step=jnp.int32(0)), at_start, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(gradient(bound, step=jnp.int32(0)), at_start, rtol=1e-5, atol=1e-6)
 
 
 def test_a_score_estimator_combines_rewards_as_it_does_its_own():
