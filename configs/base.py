@@ -59,19 +59,24 @@ def data() -> dict:
 def model() -> dict:
     """The network around the likelihood."""
     return {
-        "name": "conv_vae",  # conv_vae, mlp_vae, mask_vae, class_conditional
-        "latents": 128,  # size of the code (mlp_vae, conv_vae); number of masks (mask_vae)
+        "name": "conv_vae",  # conv_vae, mlp_vae, mask_vae, ctc_hierarchy, class_conditional
+        "latents": 128,  # size of the code above all; number of masks where it is made of them (mask_vae, top=ctc)
         "width": 128,  # channels of a convolution, or units of a hidden layer
-        "levels": 3,  # times the image is halved (conv_vae)
-        "blocks": 2,  # residual blocks a level (conv_vae); hidden layers (mlp_vae, mask_vae, class_conditional)
+        "levels": 3,  # times the image is halved (conv_vae, ctc_hierarchy)
+        "blocks": 2,  # residual blocks a level (conv_vae, ctc_hierarchy); hidden layers elsewhere
         "features": 32,  # a pixel's features, which the likelihood's output layer reads
         "activation": "silu",  # silu, relu, tanh, elu, leaky_relu
         "negative_slope": 0.01,  # of leaky_relu
         "latent": "bernoulli",  # bernoulli, categorical; times Gaussian values: bernoulli_ctc, ctc (mask_vae)
         "categories": 10,  # K alternatives of a mask (mask_vae with categorical or ctc)
+        "families": "ctc_pool",  # gaussian, ctc_pool, ctc_relu, none: one, or with commas one a level (ctc_hierarchy)
+        "channels": 8,  # units of a level at each position, of which masks choose (ctc_hierarchy)
+        "beta": 0.0,  # mask logits are beta times the values' locations; 0 gives them their own (ctc_hierarchy)
+        "inference": "top_down",  # top_down, bottom_up: what q of a level sees beside the image (ctc_hierarchy)
+        "top": "gaussian",  # gaussian, ctc: the code above all levels (ctc_hierarchy)
         "prior": "fixed",  # fixed (uniform masks, N(0, 1) values), learned (mask_vae)
         "narrowing": 1,  # each hidden layer of the encoder has this many times fewer units than the last (mask_vae)
-        "som_sigma": 0.0,  # alternatives learn with neighbors this far on a grid, squared; 0 is off (categorical, ctc)
+        "som_sigma": 0.0,  # alternatives learn with neighbors this far on a grid, squared; 0 is off (one-hot masks)
         "som_sigma_steps": 0,  # steps over which som_sigma falls linearly to 0; 0 keeps it
         "centered": False,  # the encoder sees x minus the mean image, the decoder 2 m - 1 of plain masks (mask_vae)
     }

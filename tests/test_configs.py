@@ -74,6 +74,7 @@ def test_the_experiments_of_the_main_job_are_there():
         "mnist_bernoulli",
         "mnist_ctc",
         "mnist_bernoulli_latents",
+        "mnist_hierarchy",
         "mnist_categorical_latents",
         "mnist_ctc_latents",
         "fashion_gaussian",

@@ -14,14 +14,25 @@ THRESHOLD = 0.01
 
 def active_units(model: Model, params: Params, split: Split, *, batch_size: int) -> dict[str, float]:
     """`active_units/<layer>`: units whose posterior mean varies over the split's images by more than 0.01."""
-    means: dict[str, list[np.ndarray]] = {}
+    found: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
     for batch, weight, _ in evaluation_batches(split, batch_size):
         for name, values in _posterior_means(model, params, batch).items():
-            means.setdefault(name, []).append(np.asarray(values, np.float64)[weight > 0])
+            values = np.asarray(values, np.float64)[weight > 0]
+            mean = values.mean(axis=0)
+            of_batch = len(values), mean, np.sum((values - mean) ** 2, axis=0)
+            found[name] = _together(found[name], of_batch) if name in found else of_batch
     return {
-        f"active_units/{name}": float(np.sum(np.var(np.concatenate(values), axis=0) > THRESHOLD))
-        for name, values in means.items()
+        f"active_units/{name}": float(np.sum(squares / count > THRESHOLD))
+        for name, (count, _, squares) in found.items()
     }
+
+
+def _together(one, other):
+    """Count, mean and squared deviations of two parts (Chan et al. 1983): a feature map of all images fits nowhere."""
+    (count, mean, squares), (other_count, other_mean, other_squares) = one, other
+    total, apart = count + other_count, other_mean - mean
+    shared = apart**2 * (count * other_count / total)
+    return total, mean + apart * (other_count / total), squares + other_squares + shared
 
 
 @partial(jax.jit, static_argnums=0)

@@ -7,6 +7,7 @@ from ctc_jax.data import Split
 from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.activity import active_units
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
 from ctc_jax.evaluation.sharpness import laplacian_variance
 from ctc_jax.models import Model, Params
@@ -33,7 +34,7 @@ def evaluate(
     seed: int,
     sharding: NamedSharding | None = None,
 ) -> dict[str, float]:
-    """Bounds, KL and active units of each layer, sharpness and the multimodality gap.
+    """Bounds, KL, active units and use of masks of each layer, sharpness and the multimodality gap.
 
     Args:
       model: any model of the three questions.
@@ -65,6 +66,7 @@ def evaluate(
         **_standard_error(bounds),
         "importance_samples": config.importance_samples,
         **active_units(model, params, split, batch_size=config.batch_size),
+        **mask_statistics(model, params, split, batch_size=config.batch_size, seed=seed),
         **sample_statistics(likely, levels),
         "sharpness/data": float(laplacian_variance(shown, levels).mean()),
         "images": len(split),

@@ -64,7 +64,10 @@ def gumbel_rao(key, logits, *, kind: MaskKind, temperature=1.0, conditioned: int
 
 @SinglePass
 def reinmax(key, logits, *, kind: MaskKind):
-    """Second-order accurate straight-through (Liu et al. 2023): 2 J_{(p + m) / 2} delta - J_p delta / 2."""
+    """Second-order accurate straight-through (Liu et al. 2023): 2 J_{(p + m) / 2} delta - J_p delta / 2.
+
+    A gate is a choice of two, and its formula that of the categorical mask of logits (phi, 0).
+    """
     mask, mean = kind.sample(key, logits)[0], kind.probs(logits)
     middle = jax.lax.stop_gradient(0.5 * (mean + mask))
     # A Jacobian of a mean is symmetric: applied to the logits it gives the product wanted in reverse mode.

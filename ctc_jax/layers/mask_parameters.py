@@ -48,6 +48,10 @@ class UnitParameters(NamedTuple):
         scale = None if self.scale is None else arrange(self.scale)
         return UnitParameters(arrange(self.logits), arrange(self.loc), scale, self.hard)
 
+    def changed(self, change: "UnitParameters") -> "UnitParameters":
+        """Logits and locations plus, scales times those of a change; neither side is hard or deterministic."""
+        return UnitParameters(self.logits + change.logits, self.loc + change.loc, self.scale * change.scale, hard=False)
+
     @property
     def values(self) -> Distribution:
         """Normal, or Delta where deterministic."""
@@ -78,10 +82,12 @@ class MaskParameters(nn.Module):
     Attributes:
       beta: of tied logits, above 0; `math.inf` for certain masks, by which no gradient flows; None for free logits.
       gaussian: values are Gaussian, with a scale learned as a function of the features; else deterministic.
+      logits_start: initializer of free logits' kernel.
     """
 
     beta: float | None
     gaussian: bool
+    logits_start: Callable = nn.linear.default_kernel_init
 
     @nn.compact
     def __call__(
@@ -101,7 +107,7 @@ class MaskParameters(nn.Module):
         elif self.beta is not None:
             logits = self.beta * loc
         else:
-            logits = positionwise(nn.Dense(loc.shape[-1], name="logits"), features)
+            logits = positionwise(nn.Dense(loc.shape[-1], kernel_init=self.logits_start, name="logits"), features)
         scale = None
         if self.gaussian:
             # Starts near 1, the standard prior's, within the limits of DiagonalGaussian.

@@ -99,9 +99,10 @@ class ClassConditional:
         batch: Batch,
         mask_annealing: Array | None = None,
         step: Array | None = None,
+        kl_weight: Array | float = 1.0,
     ) -> ElboTerms:
         """The exact log-likelihood; there is no KL."""
-        del key, step
+        del key, step, kl_weight
         pixels = self.decode(params, {"label": batch.label})
         return ElboTerms(pixel_log_prob(pixels, batch.image, mask_annealing), {})
 

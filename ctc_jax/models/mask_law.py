@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.distributions import BernoulliTimesContinuous, CategoricalTimesContinuous
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, MaskKind
+from ctc_jax.gradients.mask_kind import total
 from ctc_jax.layers.som_pooling import SOMPooling
 
 
@@ -92,6 +93,21 @@ class MaskLaw:
         """Of the masks alone, nats."""
         return self.kind.total_log_prob(self.logits, (latent != 0).astype(self.logits.dtype))
 
+    def log_prob_of(self, mask: Float[Array, "batch ..."], values: Float[Array, "batch ..."]) -> Float[Array, " batch"]:
+        """Of a mask, and of the values it selects, nats; differentiable in both.
+
+        Of a relaxed mask, which has no probability, the interpolation sum_k m_k (log q_k + log f_k(s_k)).
+        """
+        of_masks = self.kind.total_log_prob(self.logits, mask)
+        return of_masks if self.values is None else of_masks + total(mask * self.values.log_prob(values))
+
+    def negative_entropy(self) -> Float[Array, " batch"]:
+        """E log q, nats: of the masks, and of the values that these select."""
+        probs = self.kind.probs(self.logits)
+        # log q is linear in the mask, so its mean is that at the mean mask.
+        of_masks = self.kind.total_log_prob(self.logits, probs)
+        return of_masks if self.values is None else of_masks - total(probs * self.values.entropy())
+
     def kl(self, prior: "MaskLaw") -> Float[Array, " batch"]:
         """KL(self || prior), nats: KL(q_m || p_m) + sum_k q_k KL(q_{s_k} || p_{s_k}), exact."""
         if self.values is not None:
@@ -104,6 +120,11 @@ class MaskLaw:
         )
         probs = self.kind.probs(self.logits)
         return jnp.sum(probs * by_open + (1.0 - probs) * by_closed, axis=1)
+
+    def alternatives(self) -> Float[Array, "batch places alternatives"]:
+        """Probabilities of a mask's alternatives; of a gate, on and off."""
+        probs = self.kind.probs(self.logits)
+        return jnp.stack([probs, 1.0 - probs], axis=-1) if self.kind is BERNOULLI else probs
 
     @property
     def mean(self) -> Float[Array, "batch ..."]:

@@ -41,6 +41,8 @@ class MaskVAE:
     signed: bool = False
     estimator: Callable | None = None
     mask_levels: int = 1
+    mask_linear: bool = True
+    mask_kl: bool = False
 
     @property
     def mask_kinds(self) -> frozenset[str]:
@@ -102,8 +104,10 @@ class MaskVAE:
         batch: Batch,
         mask_annealing: Array | None = None,
         step: Array | None = None,
+        kl_weight: Array | float = 1.0,
     ) -> ElboTerms:
         """The estimator's surrogate of E log p(x|z), and the KL in closed form."""
+        del kl_weight  # the KL depends on no mask drawn
         posterior = self._posterior(params, batch, step)
         kl = posterior.kl(self._prior(params, len(batch.image)))
         mask_key, value_key = jax.random.split(key)
@@ -125,6 +129,13 @@ class MaskVAE:
             step=step,
         )
         return ElboTerms(estimate.surrogate, {"z": kl})
+
+    def mask_probs(
+        self, params: Params, key: Key[Array, ""], batch: Batch
+    ) -> dict[str, Float[Array, "batch places alternatives"]]:
+        """q(m|x), which depends on nothing drawn."""
+        del key
+        return {"z": self._posterior(params, batch).alternatives()}
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
         """E_q[z|x]: the masks' probabilities, times the values' means."""

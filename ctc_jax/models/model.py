@@ -39,9 +39,11 @@ class Model(Protocol):
     `mask_kinds` are the kinds of discrete mask among the latents, empty if there are none; `mask_levels` says how many
     are drawn one after another. A model with masks is a dataclass with a field `estimator`, the gradient through them,
     bound to its options; None scores the bound at sampled masks and gives these no gradient. It also has
-    `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third, and
-    `mask_sizes`, the number of masks in a level and of alternatives of each, and `mask_values`, whether they multiply
-    values.
+    `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third,
+    `mask_probs(params, key, batch)`, which is q(m) of each latent with masks, `[batch, places, alternatives]`,
+    `mask_sizes`, the number of masks in a level and of alternatives of each, `mask_values`, whether they multiply
+    values, `mask_linear`, whether a linear layer comes next and its estimator is shown it, and `mask_kl`, whether the
+    KL of a latent depends on the masks drawn for another.
     """
 
     image_shape: tuple[int, int, int]
@@ -70,12 +72,14 @@ class Model(Protocol):
         batch: Batch,
         mask_annealing: jax.Array | None = None,
         step: jax.Array | None = None,
+        kl_weight: jax.Array | float = 1.0,
     ) -> ElboTerms:
         """The bound in parts, sharing one pass of the networks.
 
         With `mask_annealing`, an inverse temperature in (0, 1], the likelihood is `annealed_log_prob`, which is below
         the likelihood and equal to it at 1. `step` is that of training, for what follows a schedule; without one, every
-        schedule is at its end.
+        schedule is at its end. `kl_weight` is what a nat of KL costs in the loss, for masks whose draw changes it; the
+        terms themselves are not weighted.
         """
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:

@@ -16,6 +16,9 @@ from ctc_jax.layers.neighborhood_schedule import NeighborhoodSchedule
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models.class_conditional import ClassConditional, ClassNetwork
 from ctc_jax.models.convolutional import ConvolutionalNetwork, check_halving
+from ctc_jax.models.ctc_hierarchy import CTCHierarchy
+from ctc_jax.models.hierarchy_network import HierarchyNetwork
+from ctc_jax.models.level_family import FAMILIES, LevelFamily
 from ctc_jax.models.mask_law import MaskShape
 from ctc_jax.models.mask_network import MaskNetwork
 from ctc_jax.models.mask_vae import MaskVAE
@@ -48,6 +51,10 @@ LATENTS = {
     "bernoulli_ctc": (BERNOULLI, True),
 }
 PRIORS = {"fixed": False, "learned": True}
+# model.top: whether the top code has masks.
+TOPS = {"gaussian": False, "ctc": True}
+# model.inference: whether q of a level sees the levels above.
+INFERENCE = {"top_down": True, "bottom_up": False}
 
 
 def build(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype: DTypeLike) -> Model:
@@ -138,6 +145,43 @@ def _mask_vae(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype
     return MaskVAE(network, space.shape, _pooling(config, kind), signed=config.centered and not valued)
 
 
+def _ctc_hierarchy(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype: DTypeLike) -> CTCHierarchy:
+    check_halving(space.shape, config.levels)
+    if config.channels < 1:
+        raise ConfigError("model.channels", config.channels, "1 or more")
+    if not 0 <= config.beta < float("inf"):
+        allowed = "0 (free logits) or more; at infinity a mask is certain and has no gradient"
+        raise ConfigError("model.beta", config.beta, allowed)
+    top_masks = None
+    if choose(TOPS, config.top, "model.top"):
+        if config.categories < 2:
+            raise ConfigError("model.categories", config.categories, "2 or more: one leaves a mask no choice")
+        top_masks = MaskShape(CATEGORICAL, config.latents, config.categories, valued=True)
+    elif config.som_sigma:
+        raise ConfigError("model.som_sigma", config.som_sigma, "0, or model.top=ctc, which has a grid of alternatives")
+    network = HierarchyNetwork(
+        top=None if top_masks else posteriors.build(posterior, latents=config.latents),
+        top_masks=top_masks,
+        latents=config.latents,
+        families=_families(config),
+        maximum=2**space.bits - 1,
+        channels=config.channels,
+        beta=config.beta or None,
+        top_down=choose(INFERENCE, config.inference, "model.inference"),
+        **_shared(config, likelihood, space, dtype),
+    )
+    return CTCHierarchy(network, _pooling(config, CATEGORICAL))
+
+
+def _families(config) -> tuple[LevelFamily | None, ...]:
+    names = config.families.replace(" ", "").split(",")
+    if len(names) not in (1, config.levels):
+        allowed = f"one name, or {config.levels} with commas from the image upwards, as many as model.levels"
+        raise ConfigError("model.families", config.families, allowed)
+    found = tuple(choose(FAMILIES, name, "model.families") for name in names)
+    return found * config.levels if len(found) == 1 else found
+
+
 def _pooling(config, kind: MaskKind) -> SOMPooling | None:
     for key in ("som_sigma", "som_sigma_steps"):
         if not 0 <= config[key] < float("inf"):
@@ -159,5 +203,6 @@ REGISTRY = {
     "conv_vae": _conv_vae,
     "mlp_vae": _mlp_vae,
     "mask_vae": _mask_vae,
+    "ctc_hierarchy": _ctc_hierarchy,
     "class_conditional": _class_conditional,
 }

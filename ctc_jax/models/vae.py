@@ -57,9 +57,10 @@ class VAE:
         batch: Batch,
         mask_annealing: Array | None = None,
         step: Array | None = None,
+        kl_weight: Array | float = 1.0,
     ) -> ElboTerms:
         """One reparameterized sample for the likelihood; the KL in closed form where numpyro has one."""
-        del step
+        del step, kl_weight  # nothing is scheduled, and no mask is drawn that could be charged
         posterior = self._posterior(params, batch)
         code = posterior.sample(key)
         log_likelihood = pixel_log_prob(self.decode(params, {"z": code}), batch.image, mask_annealing)

@@ -41,11 +41,13 @@ class Elbo:
     ) -> tuple[Float[Array, ""], Metrics]:
         """The loss, and metrics with their units in the names: in order of computation, so that the first bad one
         names the cause."""
-        terms = model.elbo_terms(params, key, batch, self._inverse_temperature(step), step)
+        weight = jnp.minimum(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1.0
+        terms = model.elbo_terms(params, key, batch, self._inverse_temperature(step), step, weight)
         log_likelihood = jnp.mean(terms.log_likelihood)
         kl = {name: jnp.mean(value) for name, value in terms.kl.items()}
-        weight = jnp.minimum(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1.0
-        penalty = sum((jnp.maximum(value, self.free_nats) for value in kl.values()), start=jnp.zeros(()))
+        # An estimate of a KL may be negative: without free nats it counts as it is.
+        charged = [jnp.maximum(value, self.free_nats) if self.free_nats else value for value in kl.values()]
+        penalty = sum(charged, start=jnp.zeros(()))
         loss = weight * penalty - log_likelihood
         elbo = log_likelihood - sum(kl.values(), start=jnp.zeros(()))
         metrics = {f"kl_nats/{name}": value for name, value in kl.items()}

@@ -111,13 +111,20 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         gradients.build(config.estimator, mask_kinds=model.mask_kinds)
         return model
     estimator = gradients.build(
-        config.estimator, mask_kinds=model.mask_kinds, levels=model.mask_levels, values=model.mask_values
+        config.estimator,
+        mask_kinds=model.mask_kinds,
+        levels=model.mask_levels,
+        linear=model.mask_linear,
+        values=model.mask_values,
     )
     places, alternatives = model.mask_sizes
     rewards = estimator.entry.rewards(config.estimator, places, alternatives)
     if rewards > MAXIMUM_REWARDS:
         allowed = f"at most {MAXIMUM_REWARDS:,} rewards an example; {places} masks of {alternatives} would take more"
         raise ConfigError("estimator.name", config.estimator.name, allowed)
+    if config.objective.free_nats and model.mask_kl and estimator.entry.family != "single_pass":
+        allowed = f"0 with estimator.name {estimator.entry.name}: it rewards masks by the whole KL of the levels below"
+        raise ConfigError("objective.free_nats", config.objective.free_nats, allowed)
     return dataclasses.replace(model, estimator=estimator)
 
 

@@ -25,7 +25,8 @@ def test_unknown_name_is_one_line_that_lists_the_models(make_model):
         make_model("conv_vea")
     assert str(caught.value) == (
         "config.model.name is 'conv_vea'; "
-        "allowed: class_conditional, conv_vae, mask_vae, mlp_vae (did you mean conv_vae?)"
+        "allowed: class_conditional, conv_vae, ctc_hierarchy, mask_vae, mlp_vae "
+        "(did you mean conv_vae?)"
     )
 
 

@@ -31,7 +31,7 @@ class OneLatent(Model):
         logits = latents["z"][:, None, None, None] * params["a"][None] + params["c"]
         return IndependentPixels(PixelBernoulli(logits))
 
-    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None):
+    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None, kl_weight=1.0):
         latents, _ = self.recognize(params, key, batch)
         loc = params["b"] * batch.image.astype(jnp.float32).mean((1, 2, 3))
         kl = 0.5 * (jnp.exp(2 * params["s"]) + loc**2 - 1) - params["s"]

@@ -23,7 +23,7 @@ class TwoLayers(Model):
     image_shape = (1, 1, 1)
     mask_kinds = frozenset()
 
-    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None):
+    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None, kl_weight=1.0):
         annealed = 1.0 if mask_annealing is None else mask_annealing
         return ElboTerms(params["log_likelihood"] / annealed, {"low": params["low"], "high": params["high"]})
 
@@ -83,6 +83,27 @@ def test_free_nats_hold_each_layer_by_itself_and_leave_the_metrics(values):
     assert metrics == {**METRICS, "loss_nats": loss}
     np.testing.assert_array_equal(gradient["low"], [0.0, 0.0])
     np.testing.assert_array_equal(gradient["high"], [0.5, 0.5])
+
+
+def test_an_estimate_of_a_kl_below_zero_counts_as_it_is(values):
+    """A sampled KL may be negative: held at 0, the loss would not be the bound's."""
+    loss, metrics, gradient = evaluate(Elbo(), {**values, "low": -values["low"]})
+    assert loss == 7.0 - 0.5 + 4.0
+    assert metrics["elbo_nats"] == -loss
+    np.testing.assert_array_equal(gradient["low"], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 0.0), (1, 0.25), (9, 1.0)])
+def test_a_model_is_told_what_its_kl_costs(values, monkeypatch, step, weight):
+    seen = []
+
+    def spy(self, params, key, batch, mask_annealing, step, kl_weight):
+        seen.append(float(jax.lax.stop_gradient(kl_weight)))
+        return ElboTerms(params["log_likelihood"], {})
+
+    monkeypatch.setattr(TwoLayers, "elbo_terms", spy)
+    Elbo(kl_warmup_steps=4)(TwoLayers(), values, jax.random.key(0), BATCH, jnp.asarray(step, jnp.int32))
+    assert seen == [weight]
 
 
 def test_warmup_and_free_nats_together(values):

@@ -94,7 +94,7 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
     ("changes", "words"),
     [
         ({"model__latent": "ctc", "estimator__name": "disarm"}, r"estimator\.name is 'disarm'; .*categorical masks"),
-        ({"model__latent": "bernoulli", "estimator__name": "reinmax"}, r"'reinmax'; .*bernoulli masks"),
+        ({"model__latent": "bernoulli", "estimator__name": "gumbel_rao"}, r"'gumbel_rao'; .*bernoulli masks"),
         ({"model__latent": "bernoulli", "estimator__name": "pathwise"}, r"'pathwise'; .*rloo"),
         ({"model__latents": 20, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 20 masks of 2"),
         ({"estimator__name": "rloo", "estimator__samples": 1}, r"estimator\.samples is 1"),

@@ -1,0 +1,17 @@
+"""A hierarchy of stochastic pooling on binarized MNIST: 28 -> 14 -> 7 and a Gaussian code. 20 minutes on two cores.
+
+python launch.py --config=configs/mnist_hierarchy.py              # stochastic max pooling at both levels
+python launch.py --config=configs/mnist_hierarchy.py:relu         # gates in place of choices
+python launch.py --config=configs/mnist_hierarchy.py:gaussian     # the same units, none of them masked
+python launch.py --config=configs/mnist_hierarchy.py:flat         # the same network, no latent below the top
+python launch.py --config=configs/mnist_hierarchy.py:bottom_up    # the recognition model goes up through its draws
+"""
+
+from configs import hierarchy
+
+BINARY = {"data.name": "mnist", "data.binarization": "dynamic", "likelihood.name": "bernoulli"}
+
+
+def get_config(preset: str = ""):
+    """Stochastic pooling, or another family at the same levels."""
+    return hierarchy.experiment(BINARY, preset)

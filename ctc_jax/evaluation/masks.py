@@ -1,0 +1,55 @@
+"""Whether masks say anything: collapse shows here. Tests: tests/evaluation/test_masks.py."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from ctc_jax.data import Batch, Split, evaluation_batches
+from ctc_jax.models import Model, Params
+
+# A mask is used when it tells more than this of the image, nats. N images find (K - 1) / 2N where there is nothing.
+THRESHOLD = 0.01
+
+
+def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: int, seed: int) -> dict[str, float]:
+    """Of each latent that has masks, over the split's images and averaged over its masks; empty without masks.
+
+    Returns:
+      `mask_entropy_nats/<layer>`: entropy of E_x q(m|x); 0 where a mask is always the same.
+      `mask_information_nats/<layer>`: mutual information of mask and image, that entropy less E_x H(q(m|x)); 0 where a
+        mask says nothing of the image.
+      `masks_used/<layer>`: the share of masks whose information is above 0.01 nats.
+    """
+    if not model.mask_kinds:
+        return {}
+    sums: dict[str, list[np.ndarray]] = {}
+    for index, (batch, weight, _) in enumerate(evaluation_batches(split, batch_size)):
+        key = jax.random.fold_in(jax.random.key(seed), index)
+        for name, found in _of_batch(model, params, key, batch, weight).items():
+            found = [np.asarray(part, np.float64) for part in found]
+            sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
+    statistics = {}
+    for name, (probs, entropies) in sums.items():
+        mean = probs / len(split)
+        of_mean = -np.sum(mean * np.log(np.maximum(mean, np.finfo(np.float64).tiny)), axis=-1)
+        information = np.maximum(of_mean - entropies / len(split), 0.0)
+        statistics[f"mask_entropy_nats/{name}"] = float(of_mean.mean())
+        statistics[f"mask_information_nats/{name}"] = float(information.mean())
+        statistics[f"masks_used/{name}"] = float(np.mean(information > THRESHOLD))
+    return statistics
+
+
+@partial(jax.jit, static_argnums=0)
+def _of_batch(
+    model: Model, params: Params, key: Key[Array, ""], batch: Batch, weight: Float[Array, " batch"]
+) -> dict[str, tuple[Array, Array]]:
+    """Sums of q(m|x) and of its entropy, `[places, alternatives]` and `[places]`."""
+
+    def sums(probs):
+        entropies = jnp.sum(jax.scipy.special.entr(probs), axis=-1)
+        return jnp.einsum("b,bpk->pk", weight, probs), weight @ entropies
+
+    return {name: sums(probs) for name, probs in model.mask_probs(params, key, batch).items()}

@@ -1,0 +1,333 @@
+"""A hierarchy of masked latents on feature maps. Tests: tests/models/test_ctc_hierarchy.py."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jaxtyping import Array, Float, Key
+
+from ctc_jax.data import Batch
+from ctc_jax.gradients import BERNOULLI, BoundEstimator
+from ctc_jax.layers import space_to_depth
+from ctc_jax.layers.som_pooling import SOMPooling
+from ctc_jax.models import gaussian_law, latent_chain
+from ctc_jax.models.gaussian_law import GaussianLaw
+from ctc_jax.models.hierarchy_network import HierarchyNetwork
+from ctc_jax.models.latent_chain import Ending
+from ctc_jax.models.mask_law import MaskLaw
+from ctc_jax.models.model import ElboTerms, Latents, Params, pixel_log_prob
+
+TOP = "top"
+
+
+@dataclass(frozen=True)
+class CTCHierarchy:
+    """p(x | z_1, ..., z_top) p(z_1 | z_2, ...) ... p(z_top), where a level's z is masks times Gaussian values.
+
+    A mask over a pooling window or a gate at a unit is a latent with a prior from the levels above, and its KL is in
+    the bound: nothing of where a value was reaches the decoder for free.
+
+    Inference top-down shares the generative path: q of a level is a change of its prior, all KLs are analytic.
+    Inference bottom-up passes on what it draws, as stochastic pooling does: z_1, then z_2 from z_1, and so on. The
+    prior of a level then depends on draws that depend on its own, so that E log p is sampled while E log q is analytic.
+
+    Attributes:
+      network: everything that has parameters.
+      pooling: of the alternatives of a top code of masks with their neighbors, in q; or None.
+      estimator: the gradient through the masks, bound to its options; None leaves them without one.
+    """
+
+    network: HierarchyNetwork
+    pooling: SOMPooling | None = None
+    estimator: BoundEstimator | None = None
+    mask_values: bool = True
+    mask_linear: bool = False
+    mask_kl: bool = True
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return self.network.image_shape
+
+    @property
+    def mask_kinds(self) -> frozenset[str]:
+        """Of all levels and the top."""
+        return frozenset(kind.name for kind in self._kinds)
+
+    @property
+    def mask_levels(self) -> int:
+        """How many latents have masks, drawn one after another."""
+        return len(self._kinds)
+
+    @property
+    def mask_sizes(self) -> tuple[int, int]:
+        """Places of the latent with the most masks, and the most alternatives of any."""
+        sizes = [(places, 2 if kind is BERNOULLI else alternatives) for kind, places, alternatives in self._sizes()]
+        return max(places for places, _ in sizes), max(alternatives for _, alternatives in sizes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the latents from the top downwards."""
+        levels = [f"level_{level + 1}" for level, family in enumerate(self.network.families) if family is not None]
+        return (TOP, *reversed(levels))
+
+    def init(self, key: Key[Array, ""]) -> Params:
+        """Fresh parameters, float32; those that an estimator learns under "estimator", by latent."""
+        image = jnp.zeros((1, *self.image_shape), jnp.int32)
+        params = self.network.init(key, image)["params"]
+        if self.estimator is None:
+            return params
+        batch = Batch(image, jnp.zeros((1,), jnp.int32))
+        drawn = jax.eval_shape(lambda: latent_chain.draw(self._chain(params, batch), key))
+        learned = {}
+        for index, name in enumerate(drawn.log_masks):
+            shape, context = drawn.latents[name].shape[1:], image.size
+            learned[name] = self.estimator.init(jax.random.fold_in(key, index + 1), shape, context)
+        return {**params, "estimator": learned} if any(learned.values()) else params
+
+    def recognize(self, params: Params, key: Key[Array, ""], batch: Batch) -> tuple[Latents, Float[Array, " batch"]]:
+        """Latents ~ q(z|x) at sampled masks, and log q of masks and selected values."""
+        return self.recognize_masks(params, key, batch)[:2]
+
+    def recognize_masks(
+        self, params: Params, key: Key[Array, ""], batch: Batch, step: Array | None = None
+    ) -> tuple[Latents, Float[Array, " batch"], Float[Array, " batch"]]:
+        """As `recognize`; beside it log q of all masks, for the gradient through them."""
+        drawn = latent_chain.draw(self._chain(params, batch, step=step), key)
+        return drawn.latents, drawn.log_q, sum(drawn.log_masks.values(), start=jnp.zeros(len(batch.image)))
+
+    def log_joint(self, params: Params, batch: Batch, latents: Latents) -> Float[Array, " batch"]:
+        """log p(x | z) + log p(z)."""
+        pixels, log_prior = self._descend(params, latents)
+        return pixels.log_prob(batch.image) + log_prior
+
+    def generate(self, params: Params, key: Key[Array, ""], count: int) -> tuple[Latents, dist.Distribution]:
+        """`count` draws of the prior and their distributions on pixels."""
+        return self.generate_below(params, key, {TOP: self._top_prior(count).sample(jax.random.fold_in(key, 0))})
+
+    def generate_below(
+        self, params: Params, key: Key[Array, ""], latents: Latents
+    ) -> tuple[Latents, dist.Distribution]:
+        """The latents that are not given, drawn from their priors given those above: from the top code on at least."""
+        hidden, found = self._start(params, latents[TOP]), dict(latents)
+        for level in reversed(range(self._levels)):
+            hidden = self._apply(params, "expand", level, hidden)
+            family = self.network.families[level]
+            if family is not None and f"level_{level + 1}" not in found:
+                law = family.law(self._apply(params, "prior", level, hidden))
+                found[f"level_{level + 1}"] = law.sample(jax.random.fold_in(key, level + 1))
+            hidden = self._put_in(params, level, hidden, found.get(f"level_{level + 1}"))
+        return found, self._apply(params, "pixels", hidden)
+
+    def decode(self, params: Params, latents: Latents) -> dist.Distribution:
+        """p(x|z)."""
+        return self._descend(params, latents)[0]
+
+    def elbo_terms(
+        self,
+        params: Params,
+        key: Key[Array, ""],
+        batch: Batch,
+        mask_annealing: Array | None = None,
+        step: Array | None = None,
+        kl_weight: Array | float = 1.0,
+    ) -> ElboTerms:
+        """One draw of the likelihood and of each level's KL, with the estimator's gradient through the masks."""
+        return latent_chain.elbo_terms(
+            self._chain(params, batch, mask_annealing, step),
+            key,
+            self.estimator,
+            params=params.get("estimator", {}),
+            context=self._apply(params, "scaled", batch.image).reshape(len(batch.image), -1),
+            kl_weight=kl_weight,
+            step=step,
+        )
+
+    def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
+        """E_q[z | x, the means of the latents drawn before] of each latent."""
+        chain = self._chain(params, batch)
+        carry, means = chain.start(), {}
+        for index, name in enumerate(chain.names):
+            law, _ = chain.law(carry, index)
+            mask = None if law.kind is None else law.kind.probs(law.logits)
+            carry = chain.advance(carry, index, mask, law.values.mean)
+            means[name] = law.mean.reshape(len(batch.image), -1)
+        return means
+
+    def mask_probs(
+        self, params: Params, key: Key[Array, ""], batch: Batch
+    ) -> dict[str, Float[Array, "batch places alternatives"]]:
+        """q(m) of each latent that has masks, at a draw of those before it; of a gate, on and off."""
+        laws = latent_chain.laws(self._chain(params, batch), key)
+        return {name: law.alternatives() for name, law in laws.items() if law.kind is not None}
+
+    @property
+    def _levels(self) -> int:
+        return len(self.network.families)
+
+    @property
+    def _kinds(self):
+        return [kind for kind, _, _ in self._sizes()]
+
+    def _sizes(self):
+        """Kind, places and alternatives of each latent that has masks."""
+        found = []
+        if self.network.top_masks is not None:
+            masks = self.network.top_masks
+            found.append((masks.kind, masks.places, masks.categories))
+        for level, family in enumerate(self.network.families):
+            if family is not None and family.kind is not None:
+                height, width, channels = self.network.unit_shape(level)
+                units = height * width * channels
+                found.append((family.kind, units // 4 if family.pooled else units, 4 if family.pooled else 2))
+        return found
+
+    def _apply(self, params, method, *inputs):
+        return self.network.apply({"params": params}, *inputs, method=method)
+
+    def _chain(self, params, batch, mask_annealing=None, step=None):
+        return (_TopDown if self.network.top_down else _BottomUp)(self, params, batch, mask_annealing, step)
+
+    def _top_prior(self, count: int) -> GaussianLaw | MaskLaw:
+        masks = self.network.top_masks
+        if masks is None:
+            return gaussian_law.standard(count, self.network.latents)
+        return masks.law(jnp.zeros((count, masks.parameters)))
+
+    def _top_posterior(self, params, features, step) -> GaussianLaw | MaskLaw:
+        law = self._apply(params, "top_law", features)
+        return law if self.pooling is None else law.pooled(self.pooling, step)
+
+    def _start(self, params, code):
+        return self._apply(params, "start", code.reshape(len(code), -1))
+
+    def _put_in(self, params, level, hidden, latent):
+        """Features with a level's latent merged, or as its blocks leave them where it has none."""
+        family = self.network.families[level]
+        if family is None:
+            return self._apply(params, "blocks_after", level, hidden)
+        return self._apply(params, "merge", level, hidden, family.feature_map(latent, self.network.unit_shape(level)))
+
+    def _descend(self, params, latents):
+        """Pixels and log p(z) of all latents."""
+        code = latents[TOP]
+        log_prior, hidden = self._top_prior(len(code)).log_prob(code), self._start(params, code)
+        for level in reversed(range(self._levels)):
+            hidden = self._apply(params, "expand", level, hidden)
+            family, latent = self.network.families[level], latents.get(f"level_{level + 1}")
+            if family is not None:
+                log_prior += family.law(self._apply(params, "prior", level, hidden)).log_prob(latent)
+            hidden = self._put_in(params, level, hidden, latent)
+        return self._apply(params, "pixels", hidden), log_prior
+
+
+class _TopDown:
+    """The chain of a batch from the top: carries the features of every level and those on the way down."""
+
+    def __init__(self, model: CTCHierarchy, params, batch, mask_annealing, step):
+        self.model, self.params, self.batch = model, params, batch
+        self.mask_annealing, self.step = mask_annealing, step
+        self.names = model.names
+
+    def start(self):
+        hidden, found = self.model._apply(self.params, "scaled", self.batch.image), []
+        for level in range(self.model._levels):
+            found.append(self.model._apply(self.params, "recognized", level, hidden))
+            hidden = space_to_depth(found[-1])
+        return tuple(found), self.model._apply(self.params, "recognized", self.model._levels, hidden)
+
+    def law(self, carry, index):
+        features, hidden = carry
+        if index == 0:
+            law = self.model._top_posterior(self.params, hidden, self.step)
+            return law, law.kl(self.model._top_prior(len(hidden)))
+        level = _level(self.names[index])
+        prior = self.model._apply(self.params, "prior", level, hidden)
+        change = self.model._apply(self.params, "posterior", level, features[level], hidden)
+        family = self.model.network.families[level]
+        law = family.law(prior.changed(change))
+        return law, law.kl(family.law(prior))
+
+    def advance(self, carry, index, mask, values):
+        features, hidden = carry
+        latent = values if mask is None else mask * values
+        if index == 0:
+            level, hidden = self.model._levels, self.model._start(self.params, latent)
+        else:
+            level = _level(self.names[index])
+            hidden = self.model._put_in(self.params, level, hidden, latent)
+        # On to the next level that has a latent, or to the pixels.
+        for below in reversed(range(level)):
+            hidden = self.model._apply(self.params, "expand", below, hidden)
+            if self.model.network.families[below] is not None:
+                break
+            hidden = self.model._put_in(self.params, below, hidden, None)
+        return features, hidden
+
+    def finish(self, carry):
+        pixels = self.model._apply(self.params, "pixels", carry[1])
+        return Ending(pixel_log_prob(pixels, self.batch.image, self.mask_annealing), {})
+
+
+class _BottomUp:
+    """The chain of a batch from the image: carries masks and values drawn, and the features on the way up."""
+
+    def __init__(self, model: CTCHierarchy, params, batch, mask_annealing, step):
+        self.model, self.params, self.batch = model, params, batch
+        self.mask_annealing, self.step = mask_annealing, step
+        self.names = tuple(reversed(model.names))
+
+    def start(self):
+        return (), self._up(0, self.model._apply(self.params, "scaled", self.batch.image))
+
+    def law(self, carry, index):
+        _, hidden = carry
+        if self.names[index] == TOP:
+            law = self.model._top_posterior(self.params, hidden, self.step)
+            return law, law.kl(self.model._top_prior(len(hidden)))
+        level = _level(self.names[index])
+        units = self.model._apply(self.params, "posterior", level, hidden, hidden)
+        law = self.model.network.families[level].law(units)
+        return law, law.negative_entropy()
+
+    def advance(self, carry, index, mask, values):
+        drawn, hidden = carry
+        drawn = (*drawn, (mask, values))
+        if self.names[index] == TOP:
+            return drawn, hidden
+        level = _level(self.names[index])
+        latent = values if mask is None else mask * values
+        going_up = self.model.network.families[level].going_up(latent, self.model.network.unit_shape(level))
+        return drawn, self._up(level + 1, going_up)
+
+    def finish(self, carry):
+        drawn, costs = dict(zip(self.names, carry[0], strict=True)), {}
+        hidden = self.model._start(self.params, _product(*drawn[TOP]))
+        for level in reversed(range(self.model._levels)):
+            hidden = self.model._apply(self.params, "expand", level, hidden)
+            family, name, latent = self.model.network.families[level], f"level_{level + 1}", None
+            if family is not None:
+                prior = family.law(self.model._apply(self.params, "prior", level, hidden))
+                costs[name] = -prior.log_prob_of(*drawn[name])
+                latent = _product(*drawn[name])
+            hidden = self.model._put_in(self.params, level, hidden, latent)
+        pixels = self.model._apply(self.params, "pixels", hidden)
+        return Ending(pixel_log_prob(pixels, self.batch.image, self.mask_annealing), costs)
+
+    def _up(self, level, hidden):
+        """Features of the next level that has a latent, or of the top."""
+        families = self.model.network.families
+        hidden = self.model._apply(self.params, "recognized", level, hidden)
+        while level < len(families) and families[level] is None:
+            level += 1
+            hidden = self.model._apply(self.params, "recognized", level, space_to_depth(hidden))
+        return hidden
+
+
+def _level(name: str) -> int:
+    return int(name.removeprefix("level_")) - 1
+
+
+def _product(mask, values):
+    return values if mask is None else mask * values

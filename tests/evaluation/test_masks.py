@@ -1,0 +1,59 @@
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ctc_jax.data import Split
+from ctc_jax.evaluation.masks import mask_statistics
+from ctc_jax.models import Model
+
+
+@dataclass(frozen=True)
+class Table(Model):
+    """q(m|x) of two masks of three alternatives is looked up by the image's value in `params`."""
+
+    image_shape = (1, 1, 1)
+    mask_kinds = frozenset({"categorical"})
+
+    def mask_probs(self, params, key, batch):
+        return {"z": params[batch.image[:, 0, 0, 0].astype(jnp.int32)]}
+
+
+def statistics(table, values, batch_size=4):
+    images = np.asarray(values, np.uint8).reshape(-1, 1, 1, 1)
+    split = Split(images, np.zeros(len(images), np.int32))
+    found = mask_statistics(Table(), jnp.asarray(table, jnp.float32), split, batch_size=batch_size, seed=0)
+    return [found[f"{name}/z"] for name in ("mask_entropy_nats", "mask_information_nats", "masks_used")]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_what_a_mask_tells_of_the_image_is_their_mutual_information(batch_size):
+    """Of a mask that names the image, and of one that is drawn alike for all: padding does not count."""
+    named, alike = np.eye(3), [0.5, 0.25, 0.25]
+    table = [[named[value], alike] for value in range(3)]
+    found = statistics(table, [0, 1, 2, 0, 1, 2], batch_size)
+    entropy_of_alike = 1.5 * np.log(2)
+    np.testing.assert_allclose(found[:2], [(np.log(3) + entropy_of_alike) / 2, np.log(3) / 2], rtol=1e-6)
+    assert found[2] == 0.5
+
+
+def test_between_the_two_it_is_entropy_less_mean_entropy():
+    random = np.random.default_rng(0)
+    table = random.dirichlet(np.ones(3), (5, 2))
+    mean = table.mean(axis=0)
+    of_mean, of_each = (-(p * np.log(p)).sum(-1) for p in (mean, table))
+    found = statistics(table, range(5))
+    np.testing.assert_allclose(found[:2], [of_mean.mean(), (of_mean - of_each.mean(axis=0)).mean()], rtol=1e-5)
+
+
+def test_a_mask_that_is_always_the_same_has_neither():
+    assert statistics([[np.eye(3)[1]] * 2] * 4, range(4)) == [0.0, 0.0, 0.0]
+
+
+def test_a_model_without_masks_has_no_such_figures():
+    class Continuous(Table):
+        mask_kinds = frozenset()
+
+    split = Split(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int32))
+    assert mask_statistics(Continuous(), {}, split, batch_size=2, seed=0) == {}
