@@ -1,6 +1,6 @@
 """The models on which gradients are measured, and the data they are measured on.
 
-One linear layer on MNIST, binarized once or dynamically, after the RELAX protocol: batch 24, beta2 = .99999, a learned
+One linear layer (or more) on MNIST, binarized once or dynamically, after the RELAX protocol: batch 24, beta2 = .99999, a learned
 prior of plain masks.
 """
 
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from trainer import Trainer
 
-from configs import mnist_bernoulli_latents
+from configs import mnist_bernoulli_latents, mnist_masks
 from ctc_jax import training
 from ctc_jax.data import Batch, Split
 
@@ -19,6 +19,13 @@ LATENTS = {
     "bernoulli": {"model.latent": "bernoulli", "model.latents": 200},
     "categorical": {"model.latent": "categorical", "model.latents": 20, "model.categories": 10},
     "ctc": {"model.latent": "ctc", "model.latents": 20, "model.categories": 10, "model.prior": "fixed"},
+    "deep_ctc": {
+        "model.latent": "ctc",
+        "model.latents": 20,
+        "model.categories": 10,
+        "model.prior": "fixed",
+        **mnist_masks.NONLINEAR,
+    },
     "small_bernoulli": {"model.latent": "bernoulli", "model.latents": 6},
     "small_categorical": {"model.latent": "categorical", "model.latents": 3, "model.categories": 4},
     "small_ctc": {"model.latent": "ctc", "model.latents": 3, "model.categories": 4, "model.prior": "fixed"},
@@ -27,6 +34,7 @@ WORDS = {
     "bernoulli": "200 gates",
     "categorical": "20 masks of 10",
     "ctc": "20 masks of 10, times Gaussian values",
+    "deep_ctc": "20 masks of 10, times Gaussian values, two hidden layers of 200 on each side",
     "small_bernoulli": "6 gates",
     "small_categorical": "3 masks of 4",
     "small_ctc": "3 masks of 4, times Gaussian values",
