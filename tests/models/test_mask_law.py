@@ -116,3 +116,29 @@ def test_pooled_masks_and_values_are_those_of_the_neighborhood_and_none_at_the_e
     np.testing.assert_allclose(
         masks.pooled(pooling, jnp.asarray(0)).mean[0], np.asarray(masks.mean[0]) @ grid.T, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_of_a_mask_and_its_values_the_log_prob_is_that_of_their_product(name):
+    one = law(name)
+    values = one.draw_values(jax.random.key(3))
+    for mask in every_mask(name)[:4]:
+        mask = jnp.asarray(mask)[None]
+        np.testing.assert_allclose(one.log_prob_of(mask, values), one.log_prob(mask * values), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_negative_entropy_is_the_mean_of_log_prob(name):
+    many = law(name, count=COUNT)
+    drawn = np.asarray(many.log_prob(many.sample(jax.random.key(4))), np.float64)
+    assert abs(drawn.mean() - float(many.negative_entropy()[0])) < 4.5 * drawn.std() / np.sqrt(COUNT)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_alternatives_of_each_place_have_probabilities_that_sum_to_one(name):
+    found = np.asarray(law(name).alternatives())
+    assert found.shape == (1, PLACES, 2 if SHAPES[name].kind is BERNOULLI else CATEGORIES)
+    np.testing.assert_allclose(found.sum(axis=-1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(
+        found[..., 0].ravel(), np.asarray(law(name).kind.probs(law(name).logits)).reshape(PLACES, -1)[:, 0], rtol=1e-6
+    )

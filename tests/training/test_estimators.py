@@ -29,6 +29,7 @@ MASKS = {
     "likelihood__output_layer": False,
     "estimator__baseline_width": 4,
 }
+HIERARCHY = {"model__name": "ctc_hierarchy", "model__levels": 1, "likelihood__output_layer": True, "model__channels": 4}
 # Compiled in a third of the time: what runs for a millisecond need not run fast.
 QUICK = {"xla_backend_optimization_level": 0}
 SPACE = ImageSpace((4, 4, 1), 1, 1)
@@ -99,6 +100,13 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
         ({"model__latents": 20, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 20 masks of 2"),
         ({"estimator__name": "rloo", "estimator__samples": 1}, r"estimator\.samples is 1"),
         ({"model__name": "mlp_vae", "model__features": 2, "estimator__name": "rloo"}, r"'rloo'; .*pathwise"),
+        (
+            {**HIERARCHY, "estimator__name": "rloo", "objective__free_nats": 1.0},
+            r"free_nats is 1\.0; allowed: 0 with .* rloo",
+        ),
+        ({**HIERARCHY, "estimator__name": "single_flips"}, r"'single_flips'; .*without a linear layer.*reinmax"),
+        ({**HIERARCHY, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 16 masks of 4"),
+        ({**HIERARCHY, "model__families": "ctc_relu", "estimator__name": "gumbel_rao"}, r"bernoulli masks.*straight_"),
         ({"model__features": 2, "estimator__name": "rloo"}, r"model\.features is 2; .*one a channel"),
     ],
 )
