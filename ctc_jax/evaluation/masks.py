@@ -33,13 +33,22 @@ def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: i
             sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
     statistics = {}
     for name, (probs, entropies) in sums.items():
-        mean = probs / len(split)
-        of_mean = -np.sum(mean * np.log(np.maximum(mean, np.finfo(np.float64).tiny)), axis=-1)
-        information = np.maximum(of_mean - entropies / len(split), 0.0)
+        of_mean = entropy(probs / len(split))
+        says = np.maximum(of_mean - entropies / len(split), 0.0)
         statistics[f"mask_entropy_nats/{name}"] = float(of_mean.mean())
-        statistics[f"mask_information_nats/{name}"] = float(information.mean())
-        statistics[f"masks_used/{name}"] = float(np.mean(information > THRESHOLD))
+        statistics[f"mask_information_nats/{name}"] = float(says.mean())
+        statistics[f"masks_used/{name}"] = float(np.mean(says > THRESHOLD))
     return statistics
+
+
+def entropy(probs: np.ndarray) -> np.ndarray:
+    """Over the last axis, nats."""
+    return -np.sum(probs * np.log(np.maximum(probs, np.finfo(np.float64).tiny)), axis=-1)
+
+
+def information(mean: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Mutual information of a mask and the first axis of `probs`, whose mean is given, nats."""
+    return np.maximum(entropy(mean) - entropy(probs).mean(axis=0), 0.0)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax.data import Batch, Split
+from ctc_jax.evaluation.hierarchy_pictures import draw_hierarchy_pictures
 from ctc_jax.evaluation.multimodality import draw_likely
 from ctc_jax.models import Model, Params
+from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
 
 CAPTIONS = {
@@ -32,7 +34,8 @@ def draw_pictures(
       model: any model of the three questions.
       params: its parameters.
       split: where the inputs come from.
-      directory: gets `samples.png`, `reconstructions.png` and `mean_and_samples.png`.
+      directory: gets `samples.png`, `reconstructions.png` and `mean_and_samples.png`, and of a hierarchy those of
+        `draw_hierarchy_pictures`.
       levels: the highest pixel level.
       seed: of all samples.
     """
@@ -49,7 +52,10 @@ def draw_pictures(
     directory.mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         save_png(directory / f"{name}.png", picture)
-    return [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
+    pictures = [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
+    if isinstance(model, CTCHierarchy):
+        pictures += draw_hierarchy_pictures(model, params, split, directory, levels=levels, seed=seed)
+    return pictures
 
 
 @partial(jax.jit, static_argnums=(0, 3))

@@ -51,6 +51,16 @@ class LevelFamily:
         tiles = split_windows(latent.reshape(-1, *shape), WINDOW)
         return tiles.reshape(*tiles.shape[:3], -1)
 
+    def exchanged(self, values_of: Float[Array, "..."], masks_of: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The pooled values of one latent where the masks of another say: what, and where.
+
+        Raises:
+          ValueError: a gate has no value where it is closed, so that only pooled values can go elsewhere.
+        """
+        if not self.pooled:
+            raise ValueError("values and masks can be exchanged where they are pooled; found a latent without windows")
+        return jnp.where(masks_of != 0, jnp.sum(values_of, axis=-1, keepdims=True), 0.0)
+
     def windows(
         self, latent: Float[Array, "batch ..."], shape: tuple[int, int, int]
     ) -> Float[Array, "batch rows columns channels positions"]:

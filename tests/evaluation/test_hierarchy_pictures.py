@@ -1,0 +1,121 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import base
+from ctc_jax import training
+from ctc_jax.data import Batch, Split
+from ctc_jax.evaluation.hierarchy_pictures import POSITIONS, _of_window, draw_hierarchy_pictures
+from ctc_jax.evaluation.pictures import draw_pictures
+from ctc_jax.models import ImageSpace
+from ctc_jax.reporting import grid, mean_and_samples
+from tests.gradients.conftest import compiled
+
+TINY = {
+    "model.name": "ctc_hierarchy",
+    "model.levels": 2,
+    "model.width": 3,
+    "model.blocks": 0,
+    "model.features": 2,
+    "model.latents": 2,
+    "model.channels": 4,
+    "likelihood.name": "bernoulli",
+}
+IMAGES = np.random.default_rng(0).integers(0, 2, (10, 8, 8, 1)).astype(np.uint8)
+SPLIT = Split(IMAGES, np.zeros(10, np.int32))
+
+
+@pytest.fixture(scope="module")
+def build():
+    """A hierarchy by its families, and parameters with which masks and images differ."""
+
+    def make(families):
+        masked = families not in ("none", "gaussian")
+        estimator = "straight_through" if masked else "pathwise"
+        config = base.experiment({**TINY, "model.families": families, "estimator.name": estimator})
+        model = training.build_model(config, ImageSpace((8, 8, 1), 1, 1))
+        random = np.random.default_rng(1)
+        params = compiled(model.init)(jax.random.key(0))
+        return model, jax.tree.map(lambda leaf: leaf + 0.7 * random.standard_normal(leaf.shape, np.float32), params)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pooled(build, tmp_path_factory):
+    """A model, its parameters, and the pictures drawn."""
+    model, params = build("ctc_pool,ctc_relu")
+    folder = tmp_path_factory.mktemp("run")
+    pictures = draw_hierarchy_pictures(model, params, SPLIT, folder, levels=1, seed=3)
+    return model, params, {picture.png_path.stem: np.asarray(Image.open(picture.png_path)) for picture in pictures}
+
+
+def test_a_picture_of_each_kind_is_drawn(pooled):
+    assert pooled[2].keys() == {"one_code", "masks", "what_where"}
+
+
+def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
+    model, params, drawn = pooled
+    latents, _ = compiled(model.generate, static_argnums=2)(params, jax.random.key(3), 8)
+    below = compiled(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
+    images = np.stack([below(key) for key in jax.random.split(jax.random.key(3), 7)], axis=1)
+    assert np.abs(images - images.mean(axis=1, keepdims=True)).max() > 0.05
+    expected = mean_and_samples(images.mean(axis=1), images, levels=1).astype(int)
+    assert np.abs(drawn["one_code"].astype(int) - expected).max() <= 1  # rounding to shades
+
+
+def test_with_its_own_masks_an_image_is_its_reconstruction(pooled):
+    model, params, drawn = pooled
+    batch = Batch(jnp.asarray(IMAGES[:6]), jnp.zeros(6, jnp.int32))
+    latents, _ = compiled(model.recognize)(params, jax.random.key(3), batch)
+    own = np.asarray(compiled(model.decode)(params, latents).mean)
+    gray = np.full_like(own[:1], 0.5)
+    alone = grid(np.concatenate([gray, own]), 7, levels=1).astype(int)
+    cell = alone.shape[0]  # with its gaps
+    step = drawn["what_where"].shape[1] // 7
+    assert (drawn["what_where"].shape[0] - 2) // 7 == step
+    for row in range(6):
+        at = slice(2 + (row + 1) * step, (row + 2) * step), slice(2 + (row + 1) * step, (row + 2) * step)
+        expected = alone[2 : cell - 2, 2 + (row + 1) * step : (row + 2) * step]
+        assert np.abs(drawn["what_where"][at].astype(int) - expected).max() <= 1
+
+
+def test_where_all_positions_are_alike_is_black_and_an_open_gate_is_white(build, tmp_path):
+    """Masks set by their logits: all positions alike, which is black, and every gate open."""
+    model, params = build("ctc_pool,ctc_relu")
+    for name in ("priors_0", "posteriors_0", "priors_1", "posteriors_1"):
+        logits = params[name]["parameters"]["logits"]
+        params[name]["parameters"]["logits"] = jax.tree.map(jnp.zeros_like, logits)
+    params["priors_1"]["parameters"]["logits"]["bias"] += 60.0
+    draw_hierarchy_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)
+    picture = np.asarray(Image.open(tmp_path / "masks.png"))
+    columns = 1 + 3 + 3
+    step = picture.shape[1] // columns
+    middle = picture[2 + step // 2 - 4, [2 + column * step + step // 2 for column in range(columns)]]
+    np.testing.assert_array_equal(middle[1:4], 0)  # all four positions alike: no color
+    np.testing.assert_array_equal(middle[4:], 255)
+
+
+def test_a_certain_position_has_its_color():
+    probs = np.eye(4)[None, None]
+    np.testing.assert_array_equal(_of_window(probs)[0, 0], POSITIONS)
+    np.testing.assert_allclose(_of_window(0.5 * probs + 0.125)[0, 0], 0.5 * POSITIONS)
+
+
+def test_colors_are_told_apart():
+    apart = np.abs(POSITIONS[:, None] - POSITIONS[None]).sum(-1) + 1e3 * np.eye(4)
+    assert apart.min() > 100
+
+
+def test_without_levels_there_is_nothing_to_show_and_without_masks_one_picture(build, tmp_path):
+    for families, names in (("none", []), ("gaussian", ["one_code"])):
+        found = draw_hierarchy_pictures(*build(families), SPLIT, tmp_path / families, levels=1, seed=0)
+        assert [picture.png_path.stem for picture in found] == names
+
+
+def test_they_follow_the_pictures_of_any_model(build, tmp_path):
+    model, params = build("ctc_pool,ctc_relu")
+    names = [p.png_path.stem for p in draw_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)]
+    assert names == ["samples", "reconstructions", "mean_and_samples", "one_code", "masks", "what_where"]
