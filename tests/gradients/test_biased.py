@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.gradients import relaxed
-from ctc_jax.gradients.mask_kind import CATEGORICAL
+from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL
 from tests.gradients.conftest import Problem, build, gradients, linear, z_scores
 
 
@@ -36,6 +36,27 @@ def test_reinmax_is_unbiased_up_to_second_order(square):
     if square:
         found, _ = gradients(problem, relaxed.straight_through)
         assert np.abs(z_scores(found, problem.exact)).max() > 10
+
+
+def test_reinmax_of_a_gate_is_that_of_a_choice_of_two():
+    """Of logits (phi, 0): in the mean also for a reward of third order, where neither is exact."""
+    logits = jnp.array([[0.7]])
+
+    def cubic(masks):
+        return 2.0 * masks**3 - 0.5 * masks**2
+
+    def of_gate(logits, key):
+        return jnp.sum(relaxed.reinmax(key, logits, lambda mask: cubic(mask[:, 0]), kind=BERNOULLI).surrogate)
+
+    def of_choice(logits, key):
+        both = jnp.stack([logits, jnp.zeros_like(logits)], axis=-1)
+        return jnp.sum(relaxed.reinmax(key, both, lambda mask: cubic(mask[:, 0, 0]), kind=CATEGORICAL).surrogate)
+
+    keys = jax.random.split(jax.random.key(2), 2**14)
+    gate, choice = (np.asarray(jax.vmap(jax.grad(of), in_axes=(None, 0))(logits, keys)) for of in (of_gate, of_choice))
+    error = np.sqrt((gate.var() + choice.var()) / len(keys))
+    assert abs(gate.mean() - choice.mean()) < 4.5 * error
+    np.testing.assert_allclose(np.unique(gate.round(5)), np.unique(choice.round(5)), atol=2e-5)
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])
