@@ -127,15 +127,14 @@ class HierarchyNetwork(nn.Module):
     def __call__(self, images: Integer[Array, "batch height width channels"]) -> Distribution:
         """Every layer once: initialization only."""
         hidden = self.scaled(images)
-        bottom_up, deterministic = [], []
+        bottom_up = []
         for level, family in enumerate(self.families):
             features = self.recognized(level, hidden)
             bottom_up.append(features)
             hidden = space_to_depth(features)
             if not self.top_down and family is not None:
-                units = self.posterior(level, features, features)
-                deterministic.append(units)
-                hidden = family.going_up(family.law(units).mean, self.unit_shape(level))
+                mean = family.law(self.posterior(level, features, features)).mean
+                hidden = family.going_up(mean, self.unit_shape(level))
         code = self.top_law(self.recognized(len(self.families), hidden)).mean
         hidden = self.start(code.reshape(len(images), -1))
         for level in reversed(range(len(self.families))):
