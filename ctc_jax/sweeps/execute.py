@@ -71,8 +71,7 @@ def execute(
     def submit(run: Run) -> submitit.Job:
         flags = [f"--config.{key}={value}" for key, value in run.overrides.items()]
         arguments = [*command, f"--config={config_file}", f"--workdir={root / run.name}", *extra_arguments, *flags]
-        with _job_environment():
-            return submitter.submit(Job(arguments, root / "logs" / f"{run.name}.log", local=executor == "local"))
+        return submitter.submit(Job(arguments, root / "logs" / f"{run.name}.log", local=executor == "local"))
 
     print(f"sweep of {len(sweep.runs)} runs in {root}, {at_once} at once, executor {executor}", flush=True)
     waiting, running, started = list(sweep.runs), {}, {}
@@ -81,8 +80,9 @@ def execute(
             while waiting or running:
                 while waiting and len(running) < at_once:
                     run = waiting.pop(0)
-                    running[run.name], started[run.name] = submit(run), time.monotonic()
-                    outcomes[run.name] = Outcome("running")
+                    with _job_environment():
+                        running[run.name], started[run.name] = submit(run), time.monotonic()
+                        outcomes[run.name] = Outcome("running")
                     summarize()
                 for name in [name for name, job in running.items() if job.done()]:
                     exit_code = _exit_code(running.pop(name))
@@ -124,19 +124,31 @@ def _submitter(executor: str, folder: Path, resources: Mapping[str, Any]) -> sub
 
 @contextlib.contextmanager
 def _job_environment() -> Iterator[None]:
-    """What a job inherits: this package can be imported, and a terminal's Ctrl-C is left to the sweep."""
+    """What a job inherits: this package can be imported, and a terminal's Ctrl-C is left to the sweep.
+
+    A signal that comes meanwhile interrupts at the end, when the job is known and can be stopped.
+
+    Raises:
+      KeyboardInterrupt: at the end, for such a signal.
+    """
     before = os.environ.get("PYTHONPATH")
     here = str(Path(__file__).resolve().parents[2])
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ended: list[int] = []
+    # The job inherits that Ctrl-C is blocked. Were SIGTERM blocked as well, it could not be told to stop.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     os.environ["PYTHONPATH"] = os.pathsep.join([here, before] if before else [here])
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
         if before is None:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
+        signal.signal(signal.SIGTERM, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if ended:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

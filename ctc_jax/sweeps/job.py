@@ -75,5 +75,6 @@ class Job:
 def _default_signals() -> None:
     """The command answers Ctrl-C again, and Slurm's warning (SIGUSR2, meant for submitit) does not end it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)

@@ -8,6 +8,7 @@ import time
 
 import ml_collections
 import pytest
+import submitit
 
 from ctc_jax.errors import ConfigError, UserError
 from ctc_jax.sweeps.execute import execute
@@ -113,6 +114,25 @@ def test_unknown_executor_and_resources_are_said_in_words(tmp_path, command):
     file = sweep_file(tmp_path, [{"seed": 1}], "RESOURCES = {'slurm_partitoin': 'gpu'}")
     with pytest.raises(UserError, match=r"RESOURCES are wrong.*partitoin"):
         execute("c.py", file, executor="local", **arguments)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_a_run_is_handed_over_stops_it_too(tmp_path, command, number, monkeypatch, capsys):
+    file, root = sweep_file(tmp_path, [{"seed": 9}, {"seed": 1}]), tmp_path / "root"
+    submit = submitit.AutoExecutor.submit
+
+    def interrupted(self, job):
+        submitted = submit(self, job)
+        while not (root / "seed=9" / "ready").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+        return submitted
+
+    monkeypatch.setattr(submitit.AutoExecutor, "submit", interrupted)
+    assert execute("c.py", file, executor="local", root=root, base_config=BASE, command=command) == 0
+    assert (root / "seed=9" / "saved").exists()
+    assert not (root / "seed=1").exists()
+    assert "sweep stopped" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
