@@ -133,10 +133,12 @@ def _job_environment() -> Iterator[None]:
     """
     before = os.environ.get("PYTHONPATH")
     here = str(Path(__file__).resolve().parents[2])
-    ended: list[int] = []
-    # The job inherits that Ctrl-C is blocked. Were SIGTERM blocked as well, it could not be told to stop.
+    came: list[int] = []
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in heard}
+    # The job inherits that Ctrl-C is blocked. Here another thread may still take it: hence the handler. Were SIGTERM
+    # blocked as well, the job could not be told to stop.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handler = signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     os.environ["PYTHONPATH"] = os.pathsep.join([here, before] if before else [here])
     try:
         yield
@@ -145,9 +147,10 @@ def _job_environment() -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
-        signal.signal(signal.SIGTERM, handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        if ended:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
             raise KeyboardInterrupt
 
 

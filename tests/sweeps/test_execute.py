@@ -129,7 +129,11 @@ def test_an_interrupt_while_a_run_is_handed_over_stops_it_too(tmp_path, command,
         return submitted
 
     monkeypatch.setattr(submitit.AutoExecutor, "submit", interrupted)
-    assert execute("c.py", file, executor="local", root=root, base_config=BASE, command=command) == 0
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert execute("c.py", file, executor="local", root=root, base_config=BASE, command=command) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (root / "seed=9" / "saved").exists()
     assert not (root / "seed=1").exists()
     assert "sweep stopped" in capsys.readouterr().out
@@ -145,7 +149,14 @@ def test_interrupt_stops_the_runs_which_save(tmp_path, command, number):
         f"base_config=ml_collections.ConfigDict({{'seed': 0}}), command={command!r}))"
     )
     # A session of its own, and the signal to all of it, as a terminal does.
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts what it puts into the background deaf to Ctrl-C, and so may these tests be started.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (root / "seed=9" / "ready").exists():
         assert process.poll() is None
         time.sleep(0.05)
