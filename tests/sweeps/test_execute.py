@@ -144,19 +144,14 @@ def test_interrupt_stops_the_runs_which_save(tmp_path, command, number):
     file = sweep_file(tmp_path, [{"seed": 9}, {"seed": 1}])
     root = tmp_path / "root"
     code = (
+        # A shell starts what it puts into the background deaf to Ctrl-C, and so may these tests be started.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import ml_collections\nfrom pathlib import Path\nfrom ctc_jax.sweeps import execute\n"
         f"raise SystemExit(execute('c.py', {file!r}, executor='local', root=Path({str(root)!r}), parallel=1, "
         f"base_config=ml_collections.ConfigDict({{'seed': 0}}), command={command!r}))"
     )
     # A session of its own, and the signal to all of it, as a terminal does.
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell starts what it puts into the background deaf to Ctrl-C, and so may these tests be started.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
     while not (root / "seed=9" / "ready").exists():
         assert process.poll() is None
         time.sleep(0.05)
