@@ -15,6 +15,7 @@ from ctc_jax.models import gaussian_law, latent_chain
 from ctc_jax.models.gaussian_law import GaussianLaw
 from ctc_jax.models.hierarchy_network import HierarchyNetwork
 from ctc_jax.models.latent_chain import Ending
+from ctc_jax.models.level_family import POSITIONS
 from ctc_jax.models.mask_law import MaskLaw
 from ctc_jax.models.model import ElboTerms, Latents, Params, pixel_log_prob
 
@@ -180,7 +181,8 @@ class CTCHierarchy:
             if family is not None and family.kind is not None:
                 height, width, channels = self.network.unit_shape(level)
                 units = height * width * channels
-                found.append((family.kind, units // 4 if family.pooled else units, 4 if family.pooled else 2))
+                size = (units // POSITIONS, POSITIONS) if family.pooled else (units, 2)
+                found.append((family.kind, *size))
         return found
 
     def _apply(self, params, method, *inputs):
@@ -251,7 +253,7 @@ class _TopDown:
 
     def advance(self, carry, index, mask, values):
         features, hidden = carry
-        latent = values if mask is None else mask * values
+        latent = _product(mask, values)
         if index == 0:
             level, hidden = self.model._levels, self.model._start(self.params, latent)
         else:
@@ -297,7 +299,7 @@ class _BottomUp:
         if self.names[index] == TOP:
             return drawn, hidden
         level = _level(self.names[index])
-        latent = values if mask is None else mask * values
+        latent = _product(mask, values)
         going_up = self.model.network.families[level].going_up(latent, self.model.network.unit_shape(level))
         return drawn, self._up(level + 1, going_up)
 
