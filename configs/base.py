@@ -71,6 +71,7 @@ def model() -> dict:
         "categories": 10,  # K alternatives of a mask (mask_vae with categorical or ctc)
         "families": "ctc_pool",  # gaussian, ctc_pool, ctc_relu, none: one, or with commas one a level (ctc_hierarchy)
         "channels": 8,  # units of a level at each position, of which masks choose (ctc_hierarchy)
+        "patch": 1,  # side of the patches in which the image enters: a power of 2, at most 2**levels (ctc_hierarchy)
         "beta": 0.0,  # mask logits are beta times the values' locations; 0 gives them their own (ctc_hierarchy)
         "inference": "top_down",  # top_down, bottom_up: what q of a level sees beside the image (ctc_hierarchy)
         "top": "gaussian",  # gaussian, ctc: the code above all levels (ctc_hierarchy)

@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
 from ctc_jax.gradients import BERNOULLI, BoundEstimator
-from ctc_jax.layers import space_to_depth
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models import gaussian_law, latent_chain
 from ctc_jax.models.gaussian_law import GaussianLaw
@@ -236,7 +235,7 @@ class _TopDown:
         hidden, found = self.model._apply(self.params, "scaled", self.batch.image), []
         for level in range(self.model._levels):
             found.append(self.model._apply(self.params, "recognized", level, hidden))
-            hidden = space_to_depth(found[-1])
+            hidden = found[-1]
         return tuple(found), self.model._apply(self.params, "recognized", self.model._levels, hidden)
 
     def law(self, carry, index):
@@ -323,7 +322,7 @@ class _BottomUp:
         hidden = self.model._apply(self.params, "recognized", level, hidden)
         while level < len(families) and families[level] is None:
             level += 1
-            hidden = self.model._apply(self.params, "recognized", level, space_to_depth(hidden))
+            hidden = self.model._apply(self.params, "recognized", level, hidden)
         return hidden
 
 

@@ -25,6 +25,7 @@ class UnitHead(nn.Module):
       channels: units at each position.
       masked: whether logits are wanted.
       beta: of logits tied to the locations; None for logits of their own.
+      patch: units of each channel that a position of the features has on each side.
       gain: of the start of locations and logits, relative to the features: small, so that every unit starts near what
         it is a change from.
     """
@@ -32,6 +33,7 @@ class UnitHead(nn.Module):
     channels: int
     masked: bool
     beta: float | None
+    patch: int = 1
     gain: float = 0.1
 
     @nn.compact
@@ -39,16 +41,19 @@ class UnitHead(nn.Module):
         """Units `[batch, height, width, channels]`, float32."""
         features = features.astype(jnp.float32)
         start = nn.initializers.variance_scaling(self.gain**2, "fan_in", "truncated_normal")
-        loc = positionwise(nn.Dense(self.channels, kernel_init=start, name="loc"), features)
+        loc = positionwise(nn.Dense(self.channels * self.patch**2, kernel_init=start, name="loc"), features)
         # Without masks there are no logits to learn: tied ones have no parameters.
         beta = self.beta if self.masked else 1.0
-        return MaskParameters(beta, True, logits_start=start, name="parameters")(features, loc)
+        units = MaskParameters(beta, True, logits_start=start, name="parameters")(features, loc)
+        return units.arranged(lambda of: depth_to_space(of, self.patch))
 
 
 class HierarchyNetwork(nn.Module):
     """Residual blocks at each resolution on both sides; every level's latent lies at the resolution above its pooling.
 
-    Level 1 is at the resolution of the image, level l at 2^(l - 1) times less, the top at 2^L times less.
+    The units of level 1 are at the resolution of the image, those of level l at 2^(l - 1) times less, the top code at
+    2^L times less. The features they are computed from and go back to are at the same resolution, or where the image
+    enters in patches, at `patch` times less, though never below that of the top.
 
     Attributes:
       likelihood: features -> distribution on pixels.
@@ -62,6 +67,7 @@ class HierarchyNetwork(nn.Module):
       channels: units of a level at each position.
       blocks: residual blocks at each resolution, on each side.
       features: features a pixel handed to the likelihood.
+      patch: side of the patches in which the image enters, a power of 2 up to 2^L.
       activation: the nonlinearity.
       beta: of mask logits tied to the values' locations; None for free logits.
       top_down: q of a level sees the levels above it, and is a change of their prior; else the draw of the level below.
@@ -79,6 +85,7 @@ class HierarchyNetwork(nn.Module):
     channels: int
     blocks: int
     features: int
+    patch: int
     activation: Callable
     beta: float | None
     top_down: bool
@@ -98,8 +105,10 @@ class HierarchyNetwork(nn.Module):
         def heads(gain: float) -> list[UnitHead | None]:
             # In bottom-up inference q starts from nothing, and at a small gain would say nothing of the image.
             return [
-                None if family is None else UnitHead(self.channels, family.kind is not None, self.beta, gain)
-                for family in self.families
+                None
+                if family is None
+                else UnitHead(self.channels, family.kind is not None, self.beta, self.unit_patch(level), gain)
+                for level, family in enumerate(self.families)
             ]
 
         self.up = [dense(self.width) for _ in range(levels + 1)]
@@ -108,17 +117,29 @@ class HierarchyNetwork(nn.Module):
             self.top_parameters = nn.Dense(self.top_masks.parameters)
         bottom = self.map_shape(levels)
         self.start_top = dense(bottom[0] * bottom[1] * self.width)
-        self.down = [dense(4 * self.width) for _ in range(levels)]
+        self.down = [dense(self.width * self.widening(level) ** 2) for level in range(levels)]
         self.down_blocks = [stack() for _ in range(levels + 1)]
         self.joined = [None if family is None else dense(self.width) for family in self.families]
         self.priors = heads(0.1)
         self.posteriors = heads(0.1 if self.top_down else 1.0)
         self.merged = [None if family is None else dense(self.width) for family in self.families]
-        self.out = dense(self.features)
+        self.out = dense(self.features * self.patch**2)
 
     def map_shape(self, halvings: int) -> tuple[int, int]:
         """Height and width after so many halvings."""
         return self.image_shape[0] >> halvings, self.image_shape[1] >> halvings
+
+    def feature_shape(self, level: int) -> tuple[int, int]:
+        """Height and width of the features of a level, from 0; of the top at the number of levels."""
+        return self.map_shape(min(level + self.patch.bit_length() - 1, len(self.families)))
+
+    def unit_patch(self, level: int) -> int:
+        """Units of each channel on a side of one position of a level's features."""
+        return self.map_shape(level)[0] // self.feature_shape(level)[0]
+
+    def widening(self, level: int) -> int:
+        """How many times the features of a level are as wide as those above it."""
+        return self.feature_shape(level)[0] // self.feature_shape(level + 1)[0]
 
     def unit_shape(self, level: int) -> tuple[int, int, int]:
         """Of the units of a level, from 0."""
@@ -131,7 +152,7 @@ class HierarchyNetwork(nn.Module):
         for level, family in enumerate(self.families):
             features = self.recognized(level, hidden)
             bottom_up.append(features)
-            hidden = space_to_depth(features)
+            hidden = features
             if not self.top_down and family is not None:
                 mean = family.law(self.posterior(level, features, features)).mean
                 hidden = family.going_up(mean, self.unit_shape(level))
@@ -154,7 +175,8 @@ class HierarchyNetwork(nn.Module):
         return images.astype(self.dtype) * (2.0 / self.maximum) - 1.0
 
     def recognized(self, level: int, hidden: Features) -> Features:
-        """Features of a level on the way up, from what came of the level below."""
+        """Features of a level on the way up, from the image or what came of the level below, at whatever resolution."""
+        hidden = space_to_depth(hidden, hidden.shape[1] // self.feature_shape(level)[0])
         hidden = positionwise(self.up[level], hidden.astype(self.dtype))
         for block in self.up_blocks[level]:
             hidden = block(hidden)
@@ -180,8 +202,8 @@ class HierarchyNetwork(nn.Module):
         return hidden
 
     def expand(self, level: int, hidden: Features) -> Features:
-        """Twice the resolution."""
-        return depth_to_space(positionwise(self.down[level], hidden))
+        """The features of the level above at a level's own resolution."""
+        return depth_to_space(positionwise(self.down[level], hidden), self.widening(level))
 
     def prior(self, level: int, hidden: Features) -> UnitParameters:
         """p of a level's units given those above."""
@@ -196,8 +218,9 @@ class HierarchyNetwork(nn.Module):
 
     def merge(self, level: int, hidden: Features, latent: Features) -> Features:
         """Features with a level's latent put in."""
+        latent = space_to_depth(latent, self.unit_patch(level))
         return self.blocks_after(level, hidden + positionwise(self.merged[level], latent.astype(self.dtype)))
 
     def pixels(self, hidden: Features) -> Distribution:
         """p(x | everything)."""
-        return self.likelihood(positionwise(self.out, self.activation(hidden)))
+        return self.likelihood(depth_to_space(positionwise(self.out, self.activation(hidden)), self.patch))

@@ -152,6 +152,9 @@ def _ctc_hierarchy(config, posterior, likelihood: nn.Module, space: ImageSpace, 
     if not 0 <= config.beta < float("inf"):
         allowed = "0 (free logits) or more; at infinity a mask is certain and has no gradient"
         raise ConfigError("model.beta", config.beta, allowed)
+    if config.patch not in (2**halvings for halvings in range(config.levels + 1)):
+        allowed = f"a power of 2 up to 2**model.levels, {2**config.levels}"
+        raise ConfigError("model.patch", config.patch, allowed)
     top_masks = None
     if choose(TOPS, config.top, "model.top"):
         if config.categories < 2:
@@ -166,6 +169,7 @@ def _ctc_hierarchy(config, posterior, likelihood: nn.Module, space: ImageSpace, 
         families=_families(config),
         maximum=2**space.bits - 1,
         channels=config.channels,
+        patch=config.patch,
         beta=config.beta or None,
         top_down=choose(INFERENCE, config.inference, "model.inference"),
         **_shared(config, likelihood, space, dtype),

@@ -45,6 +45,7 @@ NEW_KEYS = {
     "model.inference": "top_down",
     "model.latent": "bernoulli",
     "model.narrowing": 1,
+    "model.patch": 1,
     "model.negative_slope": 0.01,
     "model.prior": "fixed",
     "model.som_sigma": 0.0,

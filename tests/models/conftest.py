@@ -28,7 +28,14 @@ def make_model():
         network = {"latents": 1, "width": 4, "levels": 1, "blocks": 1, "features": 3, "activation": "tanh"}
         network |= {"negative_slope": 0.01, "latent": "bernoulli", "categories": 3, "prior": "fixed", "narrowing": 1}
         network |= {"centered": False, "som_sigma": 0.0, "som_sigma_steps": 0}
-        network |= {"families": "ctc_pool", "channels": 1, "beta": 0.0, "inference": "top_down", "top": "gaussian"}
+        network |= {
+            "families": "ctc_pool",
+            "channels": 1,
+            "patch": 1,
+            "beta": 0.0,
+            "inference": "top_down",
+            "top": "gaussian",
+        }
         network |= changes
         section = {
             "name": likelihood,

@@ -105,6 +105,8 @@ def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(buil
         {"families": "none,ctc_pool", "levels": 2, "shape": (4, 4, 1)},
         {"families": "ctc_pool,none", "levels": 2, "shape": (4, 4, 1), "inference": "bottom_up"},
         {"top": "ctc", "latents": 2, "som_sigma": 1.0},
+        {"families": "ctc_pool,ctc_relu", "levels": 2, "shape": (4, 4, 1), "patch": 2},
+        {"patch": 2, "inference": "bottom_up"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
@@ -205,6 +207,15 @@ def test_only_logits_come_with_masks(build):
     assert sizes(families="ctc_pool", beta=1.5) == gaussian
 
 
+def test_in_patches_features_are_coarse_and_units_are_not(build):
+    """An image in patches of 2: nothing is computed at its own resolution, and level 1 still has a unit a pixel."""
+    network = build(families="ctc_pool,ctc_relu", levels=2, shape=(8, 4, 1), patch=2)[0].network
+    assert [network.feature_shape(level) for level in range(3)] == [(4, 2), (2, 1), (2, 1)]
+    assert [network.unit_shape(level)[:2] for level in range(2)] == [(8, 4), (4, 2)]
+    plain = build(families="ctc_pool,ctc_relu", levels=2, shape=(8, 4, 1))[0].network
+    assert [plain.feature_shape(level) for level in range(3)] == [(8, 4), (4, 2), (2, 1)]
+
+
 def test_sizes_and_levels_of_masks(build):
     model, _ = build(levels=2, shape=(4, 4, 1), families="ctc_relu,ctc_pool")
     assert (model.mask_levels, model.mask_sizes) == (2, (16, 4))
@@ -234,6 +245,8 @@ def test_a_latent_says_where_it_belongs(build, one_image):
         ({"beta": float("inf")}, r"model\.beta is inf; allowed: 0 \(free logits\) or more"),
         ({"beta": -1.0}, r"model\.beta is -1\.0; allowed"),
         ({"levels": 2}, r"model\.levels is 2; allowed: 1 to 1"),
+        ({"patch": 4}, r"model\.patch is 4; allowed: a power of 2 up to 2\*\*model\.levels, 2"),
+        ({"patch": 0}, r"model\.patch is 0; allowed"),
         ({"som_sigma": 1.0}, r"model\.som_sigma is 1\.0; allowed: 0, or model\.top=ctc"),
         ({"top": "ctc", "categories": 1}, r"model\.categories is 1; allowed: 2 or more"),
     ],
