@@ -165,6 +165,8 @@ def evaluate() -> dict:
         "batch_size": 100,  # images a device call
         "latents": 256,  # drawn from the prior for sharpness and the multimodality gap
         "likelihood_samples": 8,  # images drawn from each of these latents
+        "quality_samples": 0,  # drawn to be compared with as many real images; 0 is off, 10,000 what is often taken
+        "features": "pixels,random,classifier",  # spaces they are compared in, separated by commas
     }
 
 

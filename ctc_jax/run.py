@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax import data, evaluation, training
 from ctc_jax.data import Batch, Dataset, Split
+from ctc_jax.data.source import source_of
 from ctc_jax.errors import UserError
 from ctc_jax.models import ImageSpace, Model, Params
 from ctc_jax.reporting import read_history
@@ -93,14 +94,17 @@ class Run:
 
     def evaluate(self, config: Any = None) -> dict[str, float]:
         """Every number of the test set; `config` replaces the run's own section `evaluate`."""
+        section = self.config.evaluate if config is None else config
+        directory = source_of(self.config.data).directory
         return evaluation.evaluate(
             self.model,
             self.params,
             self.dataset.test,
-            self.config.evaluate if config is None else config,
+            section,
             levels=2**self.space.bits - 1,
             seed=self.config.seed,
             sharding=replicated(data_mesh()),
+            reference=evaluation.build_reference(section, self.dataset, directory),
         )
 
     def _batch(self, images: Images, labels: Labels | None) -> Batch:

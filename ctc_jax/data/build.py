@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ctc_jax.data import cifar10, fashion_mnist, folder, mnist, npz, prepared, shapes, static_mnist
+from ctc_jax.data.binarized import binarized
 from ctc_jax.data.cache import cached
 from ctc_jax.data.dataset import Dataset, Split
 from ctc_jax.data.source import Arrays, Loader, Source, source_of
@@ -122,7 +123,5 @@ def levels(
     if config.binarization == "dynamic":
         if part == "train":
             return images
-        generator = np.random.default_rng(BINARIZATION_SEEDS[part])
-        # A uniform level 0 .. 254 lies below x with probability x / 255, exactly.
-        return (generator.integers(255, size=images.shape, dtype=np.uint8) < images).astype(np.uint8)
+        return binarized(images, np.random.default_rng(BINARIZATION_SEEDS[part]))
     return images >> (8 - config.bits) if config.bits < 8 else images

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Float, Int, Int32, UInt8
+
+from ctc_jax.data.binarized import binarized
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,10 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
         return self.train.images.shape[1:]
+
+    def seen(
+        self, rows: Int[np.ndarray, " rows"], generator: np.random.Generator
+    ) -> UInt8[np.ndarray, "rows height width channels"]:
+        """Training images as a likelihood sees them; where batches are binarized anew, `generator` draws them."""
+        images = np.asarray(self.train.images[rows])
+        return binarized(images, generator) if self.binarization == "dynamic" else images

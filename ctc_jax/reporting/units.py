@@ -15,6 +15,7 @@ UNITS = {
     "images_per_second": "images/s",
     "steps_per_second": "steps/s",
     "percent": "%",
+    "decades": "decades",
 }
 
 

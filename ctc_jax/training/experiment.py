@@ -82,6 +82,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     for key in ("picture_every", "steps_per_call", "cpu_devices"):
         at_least("train", train, key, 0)
     dataset = data.build(config.data)
+    check_evaluation(config.evaluate, dataset)
     space = image_space(dataset, mean=config.model.centered)
     model = build_model(config, space)
     step = build_step(config, model)
