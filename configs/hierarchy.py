@@ -6,16 +6,17 @@ from configs import base
 SHARED = {
     "model.name": "ctc_hierarchy",
     "model.levels": 2,
-    "model.width": 24,
+    "model.width": 40,
     "model.blocks": 1,
     "model.latents": 32,
     "model.channels": 8,
+    "model.patch": 2,
     "model.features": 8,
     "model.families": "ctc_pool",
     "estimator.name": "reinmax",
     "train.steps": 3_000,
     "train.batch_size": 64,
-    "train.learning_rate": 2e-3,
+    "train.learning_rate": 4e-3,
     "train.warmup_steps": 100,
     "train.log_every": 100,
     "train.evaluate_every": 1_000,
@@ -32,6 +33,6 @@ PRESETS = {
 }
 
 
-def experiment(changes: base.Changes, preset: str):
-    """The shared settings with one experiment's own."""
-    return base.experiment({**SHARED, **changes}, presets=PRESETS, preset=preset)
+def experiment(changes: base.Changes, preset: str, presets: dict[str, base.Changes] | None = None):
+    """The shared settings with one experiment's own, and its own presets where it has any."""
+    return base.experiment({**SHARED, **changes}, presets=PRESETS if presets is None else presets, preset=preset)

@@ -1,0 +1,38 @@
+"""Where the founding claim is tested: a VAE of three resolutions, the same for every likelihood and latent family.
+
+The experiment is `--sweep=configs/sweeps/founding_claim.py` on each of these; docs/founding-claim.md is its page.
+
+python launch.py --config=configs/founding_claim.py                # grey MNIST
+python launch.py --config=configs/founding_claim.py:shapes         # shapes, whose every mode is known
+python launch.py --config=configs/founding_claim.py:fashion        # Fashion-MNIST
+python launch.py --config=configs/founding_claim.py:cifar10        # CIFAR-10, small enough for two cores
+python launch.py --config=configs/founding_claim.py:cifar10_gpu    # CIFAR-10, for one accelerator
+"""
+
+from configs import cifar_hierarchy, hierarchy
+
+SHARED = {
+    "data.name": "mnist",
+    "model.families": "none",
+    "estimator.name": "pathwise",
+    "likelihood.name": "logistic",
+    "likelihood.components": 5,
+    "train.steps": 2_000,
+    "train.learning_rate": 1e-3,
+    "train.clip_norm": 1_000.0,
+    "train.evaluate_every": 500,
+    "train.checkpoint_every": 500,
+    "evaluate.quality_samples": 5_000,
+}
+SMALL_CIFAR = {"data.name": "cifar10", "model.levels": 3, "model.width": 48, "model.latents": 64}
+PRESETS = {
+    "shapes": {"data.name": "shapes", "model.levels": 2},
+    "fashion": {"data.name": "fashion_mnist"},
+    "cifar10": SMALL_CIFAR,
+    "cifar10_gpu": {**cifar_hierarchy.CIFAR, "likelihood.name": "logistic"},
+}
+
+
+def get_config(preset: str = ""):
+    """A flat VAE with a unimodal likelihood: what the sweep changes."""
+    return hierarchy.experiment(SHARED, preset, PRESETS)
