@@ -34,12 +34,13 @@ def variants(model: Model, *, most_rewards: int, names: Sequence[str] = ()) -> l
     """The variants that serve a model.
 
     Args:
-      model: with masks, and a linear layer upon them.
+      model: with masks.
       most_rewards: of an example; what takes more is left out.
       names: of the registry; empty is all.
     """
     found, (places, alternatives) = [], model.mask_sizes
-    asked = {"mask_kinds": model.mask_kinds, "levels": model.mask_levels, "linear": True, "values": model.mask_values}
+    asked = {"mask_kinds": model.mask_kinds, "levels": model.mask_levels}
+    asked |= {"linear": model.mask_linear, "values": model.mask_values}
     for entry in gradients.REGISTRY.values():
         if not entry.serves(**asked) or (names and entry.name not in names):
             continue

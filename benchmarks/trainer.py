@@ -1,7 +1,9 @@
 """Our side of a comparison: training steps as the loop takes them, data included. As a script, the worker timed."""
 
+import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -11,6 +13,7 @@ from worker import serve
 
 from ctc_jax import training
 from ctc_jax.command import use_compilation_cache
+from ctc_jax.models import Model
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
 from ctc_jax.training.loop import CALLS_AHEAD
@@ -22,15 +25,20 @@ class Trainer:
     Args:
       config: the whole config.
       steps_per_call: steps in one dispatch; 0 is the backend's own number.
+      change: of the config's model into another that is trained in its place; None keeps it.
     """
 
-    def __init__(self, config: ConfigDict, steps_per_call: int = 0):
+    def __init__(self, config: ConfigDict, steps_per_call: int = 0, change: Callable[[Model], Model] | None = None):
         # As the launcher does. The first trainer of a process decides the number of CPU devices.
         use_compilation_cache()
         keep_host_memory()
         use_host_cores(config.train.cpu_devices, config.train.batch_size)
         self.config = config
         self.experiment = training.build(config)
+        if change is not None:
+            model = change(self.experiment.model)
+            step = dataclasses.replace(self.experiment.step, model=model)
+            self.experiment = dataclasses.replace(self.experiment, model=model, step=step)
         self.count = steps_per_call or self.experiment.steps_per_call
         self.call = jax.jit(self.experiment.step, donate_argnums=0)
         self.state = jax.jit(self.experiment.step.init, out_shardings=self.experiment.sharding)()
@@ -47,6 +55,11 @@ class Trainer:
                 jax.block_until_ready(metrics[-1 - CALLS_AHEAD])
         jax.block_until_ready(self.state)
         return metrics
+
+    def buffers_mib(self) -> float:
+        """What a dispatch needs beside its arguments and results, as XLA plans it, on each device; compiles again."""
+        planned = self.call.lower(self.state, self.experiment.stream(self.step, self.count)).compile()
+        return planned.memory_analysis().temp_size_in_bytes / 2**20
 
     @property
     def parameters(self) -> int:

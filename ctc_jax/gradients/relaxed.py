@@ -52,7 +52,8 @@ def gumbel_rao(key, logits, *, kind: MaskKind, temperature=1.0, conditioned: int
     mask_key, noise_key = jax.random.split(key)
     mask = kind.sample(mask_key, logits)[0]
     log_probs = jax.lax.stop_gradient(jax.nn.log_softmax(logits))
-    waits = jax.random.exponential(noise_key, (conditioned, *logits.shape))
+    # A wait that is drawn as exactly 0, once in 2^23, would give an infinite logit, and no number for the softmax.
+    waits = jnp.maximum(jax.random.exponential(noise_key, (conditioned, *logits.shape)), jnp.finfo(logits.dtype).tiny)
     first = jnp.sum(waits * mask[None], axis=-1, keepdims=True)
     # The sampled category's perturbed logit is the largest; the others' lie below it.
     largest = -jnp.log(first)
