@@ -88,3 +88,15 @@ def test_gumbel_rao_has_the_mean_of_st_gumbel_and_less_variance():
     )
     assert (np.abs(difference) < 4.5 * spread * np.sqrt(2 / 2**14) + 1e-5).all()
     assert np.asarray(rao[0]).var(axis=0).sum() < np.asarray(plain[0]).var(axis=0).sum()
+
+
+def test_gumbel_rao_is_finite_where_a_wait_is_drawn_as_zero():
+    """At this key, one of 2^23, the wait of a mask that is on is exactly 0."""
+    key, logits = jax.random.key(39242), jnp.zeros((1, 8, 2))
+    waits = jax.random.exponential(jax.random.split(key)[1], (16, *logits.shape))
+    assert jnp.any(waits == 0)
+
+    def reward(logits):
+        return jnp.sum(relaxed.gumbel_rao.mask(key, logits, kind=CATEGORICAL) * jnp.arange(2.0)[None, None])
+
+    assert jnp.isfinite(jax.grad(reward)(logits)).all()
