@@ -57,6 +57,7 @@ def main() -> None:
         "--presets", nargs="+", default=["", "gaussian", "flat", "relu"], help="of the config, with changes ,KEY=VALUE"
     )
     flags.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    flags.add_argument("--alone", action="store_true", help="no rows of the prototype")
     flags.add_argument("--workdirs", type=Path, default=ROOT / "runs" / "benchmarks", help="directory of the runs")
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
@@ -65,18 +66,23 @@ def main() -> None:
         config = f"{arguments.config}:{preset}" if preset and not preset.startswith(",") else arguments.config + preset
         runs = [finish(f"{config},seed={seed}", arguments.workdirs, overrides) for seed in arguments.seeds]
         rows.append(
-            row(preset or "ctc_pool", [last(run, "test") for run in runs], [training_figures(run) for run in runs])
+            row(
+                preset.lstrip(",") or "as it is",
+                [last(run, "test") for run in runs],
+                [training_figures(run) for run in runs],
+            )
         )
         pictures += copy_pictures(runs[0], arguments.output.with_suffix(""), PICTURES)
-    rows += [
-        {"levels": f"prototype: {name}", "seeds": 1, "elbo_nats": elbo, "steps": 3_000}
-        for name, elbo in PROTOTYPE.items()
-    ]
     notes = [
-        "Test set, each image once, one sample an image for the ELBO; means over seeds. The prototype is another net, "
-        "of about 0.4 million parameters. Information of a mask with the image is the mean over masks, nats; used are "
-        "masks that say more than 0.01 nats."
+        "Test set, each image once, one sample an image for the ELBO; means over seeds. Information of a mask with the "
+        "image is the mean over masks, nats; used are masks that say more than 0.01 nats."
     ]
+    if not arguments.alone:
+        rows += [
+            {"levels": f"prototype: {name}", "seeds": 1, "elbo_nats": elbo, "steps": 3_000}
+            for name, elbo in PROTOTYPE.items()
+        ]
+        notes[0] += " The prototype is another net, of about 0.4 million parameters."
     write(arguments.output, "A hierarchy on binarized MNIST, by the family of its levels", {"": rows}, notes + pictures)
 
 
