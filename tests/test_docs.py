@@ -139,7 +139,9 @@ def test_the_page_on_extending_has_the_signature_of_a_models_elbo_terms():
     assert f"`elbo_terms({shown})`" in TEXTS["docs/extending.md"]
 
 
-@pytest.mark.parametrize("member", ["estimator", "mask_sizes", "mask_values", "mask_linear", "mask_kl", "mask_probs"])
+@pytest.mark.parametrize(
+    "member", ["estimator", "mask_sizes", "mask_values", "mask_linear", "mask_kl", "mask_probs", "mask_price"]
+)
 def test_the_page_on_extending_names_what_a_model_with_masks_has(member):
     assert re.search(rf"^\| `{member}\b", TEXTS["docs/extending.md"], re.MULTILINE)
     for made in (CTCHierarchy, MaskVAE):

@@ -22,16 +22,22 @@ def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: i
       `mask_information_nats/<layer>`: mutual information of mask and image, that entropy less E_x H(q(m|x)); 0 where a
         mask says nothing of the image.
       `masks_used/<layer>`: the share of masks whose information is above 0.01 nats.
+      `mask_kl_nats/<layer>`: what all masks of the layer cost, their part of its KL; the only one that is a sum. Masks
+        with information that cost nothing repeat what their prior knows.
     """
     if not model.mask_kinds:
         return {}
     sums: dict[str, list[np.ndarray]] = {}
+    prices: dict[str, float] = {}
     for index, (batch, weight, _) in enumerate(evaluation_batches(split, batch_size)):
         key = jax.random.fold_in(jax.random.key(seed), index)
-        for name, found in _of_batch(model, params, key, batch, weight).items():
+        of_batch, price = _of_batch(model, params, key, batch, weight)
+        for name, total in price.items():
+            prices[name] = prices.get(name, 0.0) + float(total)
+        for name, found in of_batch.items():
             found = [np.asarray(part, np.float64) for part in found]
             sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
-    statistics = {}
+    statistics = {f"mask_kl_nats/{name}": total / len(split) for name, total in prices.items()}
     for name, (probs, entropies) in sums.items():
         of_mean = entropy(probs / len(split))
         says = np.maximum(of_mean - entropies / len(split), 0.0)
@@ -54,11 +60,12 @@ def information(mean: np.ndarray, probs: np.ndarray) -> np.ndarray:
 @partial(jax.jit, static_argnums=0)
 def _of_batch(
     model: Model, params: Params, key: Key[Array, ""], batch: Batch, weight: Float[Array, " batch"]
-) -> dict[str, tuple[Array, Array]]:
-    """Sums of q(m|x) and of its entropy, `[places, alternatives]` and `[places]`."""
+) -> tuple[dict[str, tuple[Array, Array]], dict[str, Array]]:
+    """Sums of q(m|x) and of its entropy, `[places, alternatives]` and `[places]`, and of what masks cost."""
 
     def sums(probs):
         entropies = jnp.sum(jax.scipy.special.entr(probs), axis=-1)
         return jnp.einsum("b,bpk->pk", weight, probs), weight @ entropies
 
-    return {name: sums(probs) for name, probs in model.mask_probs(params, key, batch).items()}
+    prices = {name: weight @ price for name, price in model.mask_price(params, key, batch).items()}
+    return {name: sums(probs) for name, probs in model.mask_probs(params, key, batch).items()}, prices

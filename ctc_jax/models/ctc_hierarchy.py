@@ -99,8 +99,8 @@ class CTCHierarchy:
 
     def log_joint(self, params: Params, batch: Batch, latents: Latents) -> Float[Array, " batch"]:
         """log p(x | z) + log p(z)."""
-        pixels, log_prior = self._descend(params, latents)
-        return pixels.log_prob(batch.image) + log_prior
+        pixels, priors = self._descend(params, latents)
+        return pixels.log_prob(batch.image) + sum(prior.log_prob(latents[name]) for name, prior in priors.items())
 
     def generate(self, params: Params, key: Key[Array, ""], count: int) -> tuple[Latents, dist.Distribution]:
         """`count` draws of the prior and their distributions on pixels."""
@@ -162,6 +162,15 @@ class CTCHierarchy:
         laws = latent_chain.laws(self._chain(params, batch), key)
         return {name: law.alternatives() for name, law in laws.items() if law.kind is not None}
 
+    def mask_price(self, params: Params, key: Key[Array, ""], batch: Batch) -> dict[str, Float[Array, " batch"]]:
+        """log q(m) - log p(m) of each latent that has masks, at one draw of them all: an estimate of its masks' KL."""
+        drawn = latent_chain.draw(self._chain(params, batch), key)
+        _, priors = self._descend(params, drawn.latents)
+        return {
+            name: log_mask - priors[name].mask_log_prob(drawn.latents[name])
+            for name, log_mask in drawn.log_masks.items()
+        }
+
     @property
     def _levels(self) -> int:
         return len(self.network.families)
@@ -211,16 +220,16 @@ class CTCHierarchy:
         return self._apply(params, "merge", level, hidden, family.feature_map(latent, self.network.unit_shape(level)))
 
     def _descend(self, params, latents):
-        """Pixels and log p(z) of all latents."""
+        """Pixels, and the prior of each latent given those above it."""
         code = latents[TOP]
-        log_prior, hidden = self._top_prior(len(code)).log_prob(code), self._start(params, code)
+        priors, hidden = {TOP: self._top_prior(len(code))}, self._start(params, code)
         for level in reversed(range(self._levels)):
             hidden = self._apply(params, "expand", level, hidden)
-            family, latent = self.network.families[level], latents.get(f"level_{level + 1}")
+            family, name = self.network.families[level], f"level_{level + 1}"
             if family is not None:
-                log_prior += family.law(self._apply(params, "prior", level, hidden)).log_prob(latent)
-            hidden = self._put_in(params, level, hidden, latent)
-        return self._apply(params, "pixels", hidden), log_prior
+                priors[name] = family.law(self._apply(params, "prior", level, hidden))
+            hidden = self._put_in(params, level, hidden, latents.get(name))
+        return self._apply(params, "pixels", hidden), priors
 
 
 class _TopDown:

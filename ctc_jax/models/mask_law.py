@@ -121,6 +121,11 @@ class MaskLaw:
         probs = self.kind.probs(self.logits)
         return jnp.sum(probs * by_open + (1.0 - probs) * by_closed, axis=1)
 
+    @property
+    def masks(self) -> "MaskLaw":
+        """The law of the masks alone."""
+        return MaskLaw(self.kind, self.logits, None)
+
     def alternatives(self) -> Float[Array, "batch places alternatives"]:
         """Probabilities of a mask's alternatives; of a gate, on and off."""
         probs = self.kind.probs(self.logits)

@@ -137,6 +137,11 @@ class MaskVAE:
         del key
         return {"z": self._posterior(params, batch).alternatives()}
 
+    def mask_price(self, params: Params, key: Key[Array, ""], batch: Batch) -> dict[str, Float[Array, " batch"]]:
+        """KL(q(m|x) || p(m)), which depends on nothing drawn."""
+        del key
+        return {"z": self._posterior(params, batch).masks.kl(self._prior(params, len(batch.image)).masks)}
+
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
         """E_q[z|x]: the masks' probabilities, times the values' means."""
         return {"z": self._posterior(params, batch).mean.reshape(len(batch.image), -1)}

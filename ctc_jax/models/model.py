@@ -41,6 +41,7 @@ class Model(Protocol):
     bound to its options; None scores the bound at sampled masks and gives these no gradient. It also has
     `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third,
     `mask_probs(params, key, batch)`, which is q(m) of each latent with masks, `[batch, places, alternatives]`,
+    `mask_price(params, key, batch)`, which is the part of each KL that its masks have, `[batch]`,
     `mask_sizes`, the number of masks in a level and of alternatives of each, `mask_values`, whether they multiply
     values, `mask_linear`, whether a linear layer comes next and its estimator is shown it, and `mask_kl`, whether the
     KL of a latent depends on the masks drawn for another.

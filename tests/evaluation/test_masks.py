@@ -19,6 +19,9 @@ class Table(Model):
     def mask_probs(self, params, key, batch):
         return {"z": params[batch.image[:, 0, 0, 0].astype(jnp.int32)]}
 
+    def mask_price(self, params, key, batch):
+        return {"z": batch.image[:, 0, 0, 0].astype(jnp.float32)}
+
 
 def statistics(table, values, batch_size=4):
     images = np.asarray(values, np.uint8).reshape(-1, 1, 1, 1)
@@ -45,6 +48,13 @@ def test_between_the_two_it_is_entropy_less_mean_entropy():
     of_mean, of_each = (-(p * np.log(p)).sum(-1) for p in (mean, table))
     found = statistics(table, range(5))
     np.testing.assert_allclose(found[:2], [of_mean.mean(), (of_mean - of_each.mean(axis=0)).mean()], rtol=1e-5)
+
+
+def test_what_masks_cost_is_a_mean_over_images():
+    split = Split(np.asarray([1, 2, 2], np.uint8).reshape(-1, 1, 1, 1), np.zeros(3, np.int32))
+    table = jnp.full((3, 2, 3), 1 / 3)
+    found = mask_statistics(Table(), table, split, batch_size=2, seed=0)
+    assert found["mask_kl_nats/z"] == pytest.approx(5 / 3)
 
 
 def test_a_mask_that_is_always_the_same_has_neither():

@@ -156,6 +156,27 @@ def test_masks_are_in_log_q(build, one_image, inference):
 
 
 @pytest.mark.parametrize("families", ["ctc_pool", "ctc_relu"])
+def test_what_masks_cost_is_their_part_of_the_kl(build, one_image, families):
+    """Its mean over draws is that of KL(q(m) || p(m)), whatever the top code: what is left is the values' KL."""
+    model, params = build(families=families)
+
+    def both(key):
+        chain = model._chain(params, one_image)
+        law, _ = chain.law(chain.start(), 0)
+        carry = chain.advance(chain.start(), 0, None, law.draw_values(key))
+        prior = model._apply(params, "prior", 0, carry[1])
+        q = chain.law(carry, 1)[0].alternatives()
+        p = model.network.families[0].law(prior).alternatives()
+        return model.mask_price(params, key, one_image)["level_1"][0], jnp.sum(q * jnp.log(q / p))
+
+    drawn, exact = (
+        np.asarray(of, np.float64) for of in compiled(jax.vmap(both))(jax.random.split(jax.random.key(8), DRAWS))
+    )
+    assert exact.mean() > 1e-3
+    assert abs(drawn.mean() - exact.mean()) < 4.5 * np.sqrt((drawn.var() + exact.var()) / DRAWS)
+
+
+@pytest.mark.parametrize("families", ["ctc_pool", "ctc_relu"])
 def test_gradients_by_samples_have_the_mean_of_enumeration(build, one_image, families):
     """Through the networks, top-down, in every parameter: the masks of one level summed, values and top code drawn."""
     model, params = build(families=families)
