@@ -41,8 +41,8 @@ def manifold(features: Float[np.ndarray, "images features"]) -> Manifold:
         raise ValueError(f"{len(features)} images have no {NEIGHBORS} neighbors each")
     (centered,) = _centered(features)
     columns = jnp.asarray(centered)
-    radii = [np.asarray(_radii(block, index, columns))[kept] for block, index, kept in _blocks(centered)]
-    return Manifold(features, np.concatenate(radii))
+    nearest = [np.asarray(_nearest(block, index, columns))[kept] for block, index, kept in _blocks(centered)]
+    return Manifold(features, np.concatenate(nearest)[:, -1])
 
 
 def compare(real: Manifold, generated: Manifold) -> dict[str, float]:
@@ -96,13 +96,13 @@ def _distances(
 
 
 @jax.jit
-def _radii(
+def _nearest(
     rows: Float32[Array, "rows features"], index: Int[Array, " rows"], columns: Float32[Array, "columns features"]
-) -> Float32[Array, " rows"]:
+) -> Float32[Array, "rows k"]:
+    """Squared distances of the nearest others; all k, for XLA's CPU backend sorts whole rows to find the k-th alone."""
     squared, _ = _distances(rows, columns)
     itself = index[:, None] == jnp.arange(len(columns))[None]
-    nearest, _ = jax.lax.top_k(-jnp.where(itself, jnp.inf, squared), NEIGHBORS)
-    return -nearest[:, -1]
+    return -jax.lax.top_k(-jnp.where(itself, jnp.inf, squared), NEIGHBORS)[0]
 
 
 @jax.jit

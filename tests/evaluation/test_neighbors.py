@@ -32,7 +32,7 @@ def found(real, generated):
 def test_equals_brute_force_whatever_the_blocks(real, generated, rows, monkeypatch):
     monkeypatch.setattr(neighbors, "ROWS", rows)
     random = np.random.default_rng(0)
-    one, other = random.standard_normal((real, 4)), 0.7 * random.standard_normal((generated, 4)) + 0.9
+    one, other = random.standard_normal((real, 4)), 0.7 * random.standard_normal((generated, 4)) + 1.2
     exact = by_brute_force(one, other)
     assert all(0.05 < value < 0.95 for value in exact.values())
     assert found(one.astype(np.float32), other.astype(np.float32)) == pytest.approx(exact, abs=1e-12)
