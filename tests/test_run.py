@@ -6,7 +6,7 @@ from jax.scipy.special import logsumexp
 import ctc_jax
 from configs import base
 from ctc_jax import training
-from ctc_jax.errors import UserError
+from ctc_jax.errors import ConfigError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,18 @@ def test_evaluate_counts_every_test_image(workdir):
     numbers = run.evaluate()
     assert numbers["images"] == len(run.dataset.test)
     assert numbers["importance_samples"] == 4
+
+
+def test_sample_quality_is_measured_where_the_section_given_asks_for_it(workdir):
+    run = ctc_jax.load(workdir)
+    section = run.config.evaluate.copy_and_resolve_references()
+    section.update({"quality_samples": 9, "features": "pixels"})
+    numbers = run.evaluate(section)
+    assert numbers["quality_samples"] == 9
+    assert 0 <= numbers["precision/pixels/samples"] <= 1
+    section.features = "pixels,classifier"
+    with pytest.raises(ConfigError, match="npz has no labels"):
+        run.evaluate(section)
 
 
 @pytest.mark.parametrize(

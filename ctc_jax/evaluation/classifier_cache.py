@@ -88,7 +88,8 @@ def _read(path: Path, dataset: Dataset) -> Classifier:
     expected = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *dataset.image_shape)))
     shapes = {name: leaf.shape for name, leaf in traverse_util.flatten_dict(expected, sep="/").items()}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: of a file that is no archive, numpy would leave closing to the garbage collector.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         accuracy = float(arrays.pop(ACCURACY))
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

@@ -82,7 +82,7 @@ def evaluate(
     }
 
 
-def _quality(model, params, split, samples, reference, levels, seed) -> dict[str, float]:
+def _quality(model, params, split, samples, reference, levels, seed) -> dict[str, int | float]:
     if not samples:
         return {}
     return sample_quality(model, params, split, samples=samples, reference=reference, levels=levels, seed=seed)

@@ -69,7 +69,7 @@ def build_reference(config, dataset: Dataset, directory: Path) -> Reference | No
 
 def sample_quality(
     model: Model, params: Params, split: Split, *, samples: int, reference: Reference, levels: int, seed: int
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Samples of the model, means of its likelihood, and training images, each against images of the split.
 
     Args:
@@ -89,7 +89,7 @@ def sample_quality(
     drawn = draw_codes(model, params, codes=samples, seed=seed)
     real = split.images[spread(len(split), samples)]
     found = {"samples": drawn.samples[0], "means": drawn.means[0], "data": reference.training}
-    figures: dict[str, float] = {"quality_samples": samples, **_spectra(real, found, levels)}
+    figures: dict[str, int | float] = {"quality_samples": samples, **_spectra(real, found, levels)}
     for name, space in reference.spaces.items():
         figures |= {**space.figures, **_in_space(name, space, real, found, drawn, levels)}
     return figures

@@ -5,15 +5,22 @@ import ml_collections
 import numpy as np
 import pytest
 
+from ctc_jax.data import Dataset
 from ctc_jax.errors import ConfigError
-from ctc_jax.evaluation import bits_per_dimension, evaluate, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation import (
+    bits_per_dimension,
+    build_reference,
+    evaluate,
+    evaluate_elbo,
+    evaluate_importance,
+)
 from ctc_jax.evaluation.sharpness import laplacian_variance
 from ctc_jax.training.mesh import data_mesh, replicated
 
 
 def section(**changes):
-    sizes = {"importance_samples": 32, "batch_size": 4, "latents": 3, "likelihood_samples": 2, **changes}
-    return ml_collections.ConfigDict(sizes)
+    sizes = {"importance_samples": 32, "batch_size": 4, "latents": 3, "likelihood_samples": 2}
+    return ml_collections.ConfigDict({**sizes, "quality_samples": 0, "features": "pixels,random", **changes})
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +91,43 @@ def test_four_devices_give_the_same_figures(found, scaled, scaled_params, binary
     params = jax.device_put(scaled_params, sharding)
     again = evaluate(scaled, params, binary_split, section(), levels=1, seed=3, sharding=sharding)
     assert again == pytest.approx(found, rel=1e-5)
+
+
+def test_sample_quality_is_added_where_it_is_asked_for_whatever_the_batches_and_devices(
+    found, scaled, scaled_params, binary_split, tmp_path
+):
+    dataset = Dataset("binary", *[binary_split] * 3, bits=1, classes=1, binarization="static")
+    reference = build_reference(section(quality_samples=20), dataset, tmp_path)
+    sharding = replicated(data_mesh())
+    alone, many = (
+        evaluate(
+            scaled,
+            params,
+            binary_split,
+            section(quality_samples=20, batch_size=size),
+            levels=1,
+            seed=3,
+            sharding=given,
+            reference=reference,
+        )
+        for params, size, given in (
+            (scaled_params, 4, None),
+            (jax.device_put(scaled_params, sharding), 8, sharding),
+        )
+    )
+    added = set(alone) - set(found)
+    assert {name.split("/")[0] for name in added} == {
+        "quality_samples",
+        "spectrum_distance_decades",
+        *("frechet", "precision", "recall", "density", "coverage", "diversity"),
+    }
+    # Of an image against itself all distances are 0, but for the square roots of rounding errors.
+    assert {name: many[name] for name in added} == pytest.approx({name: alone[name] for name in added}, abs=1e-4)
+
+
+def test_quality_without_a_reference_is_a_mistake_of_the_caller(scaled, scaled_params, binary_split):
+    with pytest.raises(ValueError, match="build_reference"):
+        evaluate(scaled, scaled_params, binary_split, section(quality_samples=10), levels=1, seed=0)
 
 
 @pytest.mark.parametrize("key", ["importance_samples", "batch_size", "latents", "likelihood_samples"])

@@ -15,6 +15,7 @@ from ctc_jax.reporting.units import describe, format_number, split_unit
         ("kl_nats/level_2/block", ("kl level 2 block", "nats")),
         ("images_per_second", ("", "images/s")),
         ("peak_memory_mib", ("peak memory", "MiB")),
+        ("spectrum_distance_decades/samples", ("spectrum distance samples", "decades")),
         ("active_units", ("active units", "")),
     ],
 )
