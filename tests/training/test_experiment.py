@@ -19,3 +19,9 @@ def test_a_count_out_of_range_is_refused_before_the_data_are_fetched(tiny, key, 
     config = tiny(data__path="no/such/file.npz", **{f"train__{key}": value})
     with pytest.raises(ConfigError, match=rf"config\.train\.{key} is {value}; allowed: {allowed}"):
         training.build(config)
+
+
+def test_features_that_the_data_cannot_have_are_refused_before_training(tiny):
+    assert training.build(tiny(evaluate__features="classifier"))  # nothing is measured by default
+    with pytest.raises(ConfigError, match=r"config\.evaluate\.features .* npz has no labels"):
+        training.build(tiny(evaluate__quality_samples=6))
