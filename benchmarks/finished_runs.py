@@ -21,7 +21,9 @@ def name_of(config: str) -> str:
     """`configs/cifar_ctc.py:cpu,likelihood.components=5` -> `cifar_ctc-cpu-components=5`."""
     file, *changes = config.split(",")
     path, _, preset = file.partition(":")
-    return "-".join(part for part in (Path(path).stem, preset, *(change.split(".")[-1] for change in changes)) if part)
+    # Of a change, the last part of its key; a value may have points of its own.
+    changed = ["=".join((key.split(".")[-1], value)) for key, _, value in (change.partition("=") for change in changes)]
+    return "-".join(part for part in (Path(path).stem, preset, *changed) if part)
 
 
 def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:

@@ -72,6 +72,8 @@ def model() -> dict:
         "families": "ctc_pool",  # gaussian, ctc_pool, ctc_relu, none: one, or with commas one a level (ctc_hierarchy)
         "channels": 8,  # units of a level at each position, of which masks choose (ctc_hierarchy)
         "patch": 1,  # side of the patches in which the image enters: a power of 2, at most 2**levels (ctc_hierarchy)
+        "value_loc": 0.0,  # where the prior of a level's values starts: at 0 a value tells nothing of its place
+        "value_scale": 1.0,  # its standard deviation at the start (both ctc_hierarchy)
         "beta": 0.0,  # mask logits are beta times the values' locations; 0 gives them their own (ctc_hierarchy)
         "inference": "top_down",  # top_down, bottom_up: what q of a level sees beside the image (ctc_hierarchy)
         "top": "gaussian",  # gaussian, ctc: the code above all levels (ctc_hierarchy)
@@ -106,7 +108,9 @@ def posterior() -> dict:
 def estimator() -> dict:
     """The gradient through discrete masks in the latents."""
     return {
-        "name": "pathwise",  # pathwise (continuous latents); the others are in ctc_jax/gradients/registry.py
+        # pathwise (continuous latents); the others are in ctc_jax/gradients/registry.py. Those of one pass may stand
+        # with commas, one for each level of masks from the image upwards, that of masks on top last (ctc_hierarchy)
+        "name": "pathwise",
         "samples": 2,  # masks per example (rloo, double_cv, arms, daps, source_baseline_unbiased, both flips)
         "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao); the first (rebar, relax)
         "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the three Gumbel ones)

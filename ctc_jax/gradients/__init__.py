@@ -7,6 +7,7 @@ from ctc_jax.gradients.exact import enumerate_masks, local_expectation
 from ctc_jax.gradients.low_rank import low_rank_local_expectation
 from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.gradients.pathwise_baseline import source_baseline, source_baseline_unbiased
+from ctc_jax.gradients.per_latent import PerLatent, build_per_latent
 from ctc_jax.gradients.registry import REGISTRY, build
 from ctc_jax.gradients.relaxed import gumbel_rao, gumbel_softmax, reinmax, st_gumbel, straight_through
 from ctc_jax.gradients.relaxed_control import rebar, relax
@@ -25,9 +26,11 @@ __all__ = [
     "Estimate",
     "Estimator",
     "MaskKind",
+    "PerLatent",
     "SparseReward",
     "arms",
     "build",
+    "build_per_latent",
     "check_logits",
     "check_masks",
     "diagonal_flips",

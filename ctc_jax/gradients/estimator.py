@@ -76,6 +76,11 @@ class BoundEstimator:
     samples: int = 1
     entry: Estimator | None = None
 
+    def of(self, latent: str) -> "BoundEstimator":
+        """That of one latent of a model: itself, whichever it is."""
+        del latent
+        return self
+
     def __call__(
         self, key, logits, reward: Reward, *, kind: MaskKind, params=None, context=None, step=None
     ) -> Estimate:

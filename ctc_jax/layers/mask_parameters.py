@@ -83,11 +83,13 @@ class MaskParameters(nn.Module):
       beta: of tied logits, above 0; `math.inf` for certain masks, by which no gradient flows; None for free logits.
       gaussian: values are Gaussian, with a scale learned as a function of the features; else deterministic.
       logits_start: initializer of free logits' kernel.
+      scale: of Gaussian values at the start.
     """
 
     beta: float | None
     gaussian: bool
     logits_start: Callable = nn.linear.default_kernel_init
+    scale: float = 1.0
 
     @nn.compact
     def __call__(
@@ -110,8 +112,10 @@ class MaskParameters(nn.Module):
             logits = positionwise(nn.Dense(loc.shape[-1], kernel_init=self.logits_start, name="logits"), features)
         scale = None
         if self.gaussian:
-            # Starts near 1, the standard prior's, within the limits of DiagonalGaussian.
+            # Within the limits of DiagonalGaussian.
             small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-            log_scale = positionwise(nn.Dense(loc.shape[-1], kernel_init=small, name="log_scale"), features)
+            start = nn.initializers.constant(math.log(self.scale))
+            dense = nn.Dense(loc.shape[-1], kernel_init=small, bias_init=start, name="log_scale")
+            log_scale = positionwise(dense, features)
             scale = jnp.exp(jnp.clip(log_scale, -8.0, 4.0))
         return UnitParameters(logits, loc, scale, hard)

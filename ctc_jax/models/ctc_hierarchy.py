@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.gradients import BERNOULLI, BoundEstimator
+from ctc_jax.gradients import BERNOULLI, BoundEstimator, PerLatent
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models import gaussian_law, latent_chain
 from ctc_jax.models.gaussian_law import GaussianLaw
@@ -35,12 +35,13 @@ class CTCHierarchy:
     Attributes:
       network: everything that has parameters.
       pooling: of the alternatives of a top code of masks with their neighbors, in q; or None.
-      estimator: the gradient through the masks, bound to its options; None leaves them without one.
+      estimator: the gradient through the masks, bound to its options, of all or of each latent; None leaves them
+        without one.
     """
 
     network: HierarchyNetwork
     pooling: SOMPooling | None = None
-    estimator: BoundEstimator | None = None
+    estimator: BoundEstimator | PerLatent | None = None
     mask_values: bool = True
     mask_linear: bool = False
     mask_kl: bool = True
@@ -53,17 +54,22 @@ class CTCHierarchy:
     @property
     def mask_kinds(self) -> frozenset[str]:
         """Of all levels and the top."""
-        return frozenset(kind.name for kind in self._kinds)
+        return frozenset(self.mask_latents.values())
+
+    @property
+    def mask_latents(self) -> dict[str, str]:
+        """Those that have masks, from the image upwards and the top last, and the kind of each."""
+        return {name: kind.name for name, kind, _, _ in self._sizes()}
 
     @property
     def mask_levels(self) -> int:
         """How many latents have masks, drawn one after another."""
-        return len(self._kinds)
+        return len(self.mask_latents)
 
     @property
     def mask_sizes(self) -> tuple[int, int]:
         """Places of the latent with the most masks, and the most alternatives of any."""
-        sizes = [(places, 2 if kind is BERNOULLI else alternatives) for kind, places, alternatives in self._sizes()]
+        sizes = [(places, 2 if kind is BERNOULLI else alternatives) for _, kind, places, alternatives in self._sizes()]
         return max(places for places, _ in sizes), max(alternatives for _, alternatives in sizes)
 
     @property
@@ -83,7 +89,7 @@ class CTCHierarchy:
         learned = {}
         for index, name in enumerate(drawn.log_masks):
             shape, context = drawn.latents[name].shape[1:], image.size
-            learned[name] = self.estimator.init(jax.random.fold_in(key, index + 1), shape, context)
+            learned[name] = self.estimator.of(name).init(jax.random.fold_in(key, index + 1), shape, context)
         return {**params, "estimator": learned} if any(learned.values()) else params
 
     def recognize(self, params: Params, key: Key[Array, ""], batch: Batch) -> tuple[Latents, Float[Array, " batch"]]:
@@ -175,22 +181,18 @@ class CTCHierarchy:
     def _levels(self) -> int:
         return len(self.network.families)
 
-    @property
-    def _kinds(self):
-        return [kind for kind, _, _ in self._sizes()]
-
     def _sizes(self):
-        """Kind, places and alternatives of each latent that has masks."""
+        """Name, kind, places and alternatives of each latent that has masks."""
         found = []
-        if self.network.top_masks is not None:
-            masks = self.network.top_masks
-            found.append((masks.kind, masks.places, masks.categories))
         for level, family in enumerate(self.network.families):
             if family is not None and family.kind is not None:
                 height, width, channels = self.network.unit_shape(level)
                 units = height * width * channels
                 size = (units // POSITIONS, POSITIONS) if family.pooled else (units, 2)
-                found.append((family.kind, *size))
+                found.append((f"level_{level + 1}", family.kind, *size))
+        if self.network.top_masks is not None:
+            masks = self.network.top_masks
+            found.append((TOP, masks.kind, masks.places, masks.categories))
         return found
 
     def _apply(self, params, method, *inputs):

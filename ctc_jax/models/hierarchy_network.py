@@ -26,6 +26,8 @@ class UnitHead(nn.Module):
       masked: whether logits are wanted.
       beta: of logits tied to the locations; None for logits of their own.
       patch: units of each channel that a position of the features has on each side.
+      loc: of the values at the start.
+      scale: their standard deviation there.
       gain: of the start of locations and logits, relative to the features: small, so that every unit starts near what
         it is a change from.
     """
@@ -33,18 +35,27 @@ class UnitHead(nn.Module):
     channels: int
     masked: bool
     beta: float | None
-    patch: int = 1
-    gain: float = 0.1
+    patch: int
+    loc: float
+    scale: float
+    gain: float
 
     @nn.compact
     def __call__(self, features: Features) -> UnitParameters:
         """Units `[batch, height, width, channels]`, float32."""
         features = features.astype(jnp.float32)
         start = nn.initializers.variance_scaling(self.gain**2, "fan_in", "truncated_normal")
-        loc = positionwise(nn.Dense(self.channels * self.patch**2, kernel_init=start, name="loc"), features)
+        dense = nn.Dense(
+            self.channels * self.patch**2,
+            kernel_init=start,
+            bias_init=nn.initializers.constant(self.loc),
+            name="loc",
+        )
+        loc = positionwise(dense, features)
         # Without masks there are no logits to learn: tied ones have no parameters.
         beta = self.beta if self.masked else 1.0
-        units = MaskParameters(beta, True, logits_start=start, name="parameters")(features, loc)
+        parameters = MaskParameters(beta, True, logits_start=start, scale=self.scale, name="parameters")
+        units = parameters(features, loc)
         return units.arranged(lambda of: depth_to_space(of, self.patch))
 
 
@@ -67,6 +78,8 @@ class HierarchyNetwork(nn.Module):
       channels: units of a level at each position.
       blocks: residual blocks at each resolution, on each side.
       features: features a pixel handed to the likelihood.
+      value_loc: of the levels' values in the prior at the start: where it is 0, a value says nothing of its place.
+      value_scale: their standard deviation there.
       patch: side of the patches in which the image enters, a power of 2 up to 2^L.
       activation: the nonlinearity.
       beta: of mask logits tied to the values' locations; None for free logits.
@@ -85,6 +98,8 @@ class HierarchyNetwork(nn.Module):
     channels: int
     blocks: int
     features: int
+    value_loc: float
+    value_scale: float
     patch: int
     activation: Callable
     beta: float | None
@@ -102,12 +117,13 @@ class HierarchyNetwork(nn.Module):
         def dense(features: int) -> nn.Dense:
             return nn.Dense(features, dtype=self.dtype)
 
-        def heads(gain: float) -> list[UnitHead | None]:
-            # In bottom-up inference q starts from nothing, and at a small gain would say nothing of the image.
+        def heads(loc: float, scale: float, gain: float) -> list[UnitHead | None]:
             return [
                 None
                 if family is None
-                else UnitHead(self.channels, family.kind is not None, self.beta, self.unit_patch(level), gain)
+                else UnitHead(
+                    self.channels, family.kind is not None, self.beta, self.unit_patch(level), loc, scale, gain
+                )
                 for level, family in enumerate(self.families)
             ]
 
@@ -120,8 +136,9 @@ class HierarchyNetwork(nn.Module):
         self.down = [dense(self.width * self.widening(level) ** 2) for level in range(levels)]
         self.down_blocks = [stack() for _ in range(levels + 1)]
         self.joined = [None if family is None else dense(self.width) for family in self.families]
-        self.priors = heads(0.1)
-        self.posteriors = heads(0.1 if self.top_down else 1.0)
+        self.priors = heads(self.value_loc, self.value_scale, 0.1)
+        # In bottom-up inference q starts from nothing, and at a small gain would say nothing of the image.
+        self.posteriors = heads(0.0, 1.0, 0.1) if self.top_down else heads(self.value_loc, self.value_scale, 1.0)
         self.merged = [None if family is None else dense(self.width) for family in self.families]
         self.out = dense(self.features * self.patch**2)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ctc_jax.gradients import BoundEstimator
+from ctc_jax.gradients import BoundEstimator, PerLatent
 from ctc_jax.gradients.surrogate import zero
 from ctc_jax.models.gaussian_law import GaussianLaw
 from ctc_jax.models.mask_law import MaskLaw
@@ -87,17 +87,19 @@ def laws(chain: LatentChain, key: Key[Array, ""]) -> dict[str, GaussianLaw | Mas
     return found
 
 
-def draw(chain: LatentChain, key: Key[Array, ""], mask: Callable | None = None) -> Draws:
+def draw(chain: LatentChain, key: Key[Array, ""], mask_of: Callable[[str], Callable] | None = None) -> Draws:
     """One draw of all latents.
 
     Args:
       chain: of a batch.
       key: of everything drawn.
-      mask: `(key, logits, *, kind)` to a mask that carries a gradient; by default a plain sample, which has none.
+      mask_of: of a latent by name, `(key, logits, *, kind)` to a mask that carries a gradient; by default masks are
+        plain samples, which have none.
     """
     carry, now, log_masks, latents, log_q = chain.start(), {}, {}, {}, 0.0
     for index, name in enumerate(chain.names):
         law, now[name] = chain.law(carry, index)
+        mask = mask_of(name) if mask_of is not None and law.kind is not None else None
         drawn, values = _take(law, key, index, mask)
         if drawn is not None:
             log_masks[name] = law.kind.total_log_prob(law.logits, jax.lax.stop_gradient(drawn))
@@ -111,7 +113,7 @@ def draw(chain: LatentChain, key: Key[Array, ""], mask: Callable | None = None) 
 def elbo_terms(
     chain: LatentChain,
     key: Key[Array, ""],
-    estimator: BoundEstimator | None,
+    estimator: BoundEstimator | PerLatent | None,
     *,
     params: Mapping[str, Any],
     context: Float[Array, "batch features"],
@@ -127,7 +129,7 @@ def elbo_terms(
     Args:
       chain: of a batch.
       key: of everything drawn.
-      estimator: None gives the masks no gradient.
+      estimator: of all masks, or of those of each latent; None gives them no gradient.
       params: what the estimator learns, by latent.
       context: features of the input for learned baselines.
       kl_weight: of the KL in the training loss, and so in what masks are rewarded by.
@@ -136,8 +138,8 @@ def elbo_terms(
     if estimator is None:
         drawn = draw(chain, key)
         return ElboTerms(drawn.log_likelihood, drawn.kl)
-    if estimator.mask is not None:
-        drawn = draw(chain, key, partial(estimator.mask, step=step))
+    if isinstance(estimator, PerLatent) or estimator.mask is not None:
+        drawn = draw(chain, key, lambda name: partial(estimator.of(name).mask, step=step))
         return ElboTerms(drawn.log_likelihood, drawn.kl)
     options = {"params": params, "context": context}
     if estimator.combine is not None:

@@ -155,6 +155,8 @@ def _ctc_hierarchy(config, posterior, likelihood: nn.Module, space: ImageSpace, 
     if config.patch not in (2**halvings for halvings in range(config.levels + 1)):
         allowed = f"a power of 2 up to 2**model.levels, {2**config.levels}"
         raise ConfigError("model.patch", config.patch, allowed)
+    if not 0 < config.value_scale < float("inf"):
+        raise ConfigError("model.value_scale", config.value_scale, "above 0")
     top_masks = None
     if choose(TOPS, config.top, "model.top"):
         if config.categories < 2:
@@ -170,6 +172,8 @@ def _ctc_hierarchy(config, posterior, likelihood: nn.Module, space: ImageSpace, 
         maximum=2**space.bits - 1,
         channels=config.channels,
         patch=config.patch,
+        value_loc=config.value_loc,
+        value_scale=config.value_scale,
         beta=config.beta or None,
         top_down=choose(INFERENCE, config.inference, "model.inference"),
         **_shared(config, likelihood, space, dtype),

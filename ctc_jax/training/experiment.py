@@ -111,6 +111,10 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     if not model.mask_kinds:
         gradients.build(config.estimator, mask_kinds=model.mask_kinds)
         return model
+    if "," in config.estimator.name:
+        # A model without levels has one latent with masks, and of these none has a name that an estimator asks for.
+        latents = getattr(model, "mask_latents", {})
+        return dataclasses.replace(model, estimator=gradients.build_per_latent(config.estimator, latents))
     estimator = gradients.build(
         config.estimator,
         mask_kinds=model.mask_kinds,

@@ -53,6 +53,8 @@ NEW_KEYS = {
     "model.som_sigma": 0.0,
     "model.som_sigma_steps": 0,
     "model.top": "gaussian",
+    "model.value_loc": 0.0,
+    "model.value_scale": 1.0,
     "objective.mask_annealing_end": 1.0,
     "objective.samples": 5,
     "train.cpu_devices": 1,

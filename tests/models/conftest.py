@@ -36,6 +36,7 @@ def make_model():
             "inference": "top_down",
             "top": "gaussian",
         }
+        network |= {"value_loc": 0.0, "value_scale": 1.0}
         network |= changes
         section = {
             "name": likelihood,

@@ -237,10 +237,32 @@ def test_in_patches_features_are_coarse_and_units_are_not(build):
     assert [plain.feature_shape(level) for level in range(3)] == [(8, 4), (4, 2), (2, 1)]
 
 
+@pytest.mark.parametrize("inference", INFERENCE)
+def test_values_start_where_they_are_told_to_and_q_beside_the_prior(make_model, one_image, inference):
+    """Whatever the features: kernels are 0 here. So the KL of a level is 0 at the start, and not that of N(0, 1)."""
+    changes = {"value_loc": 1.5, "value_scale": 0.4, "shape": (2, 2, 1), "inference": inference}
+    model = make_model("ctc_hierarchy", **changes)
+    params = compiled(model.init)(jax.random.key(0))
+    biases = jax.tree_util.tree_map_with_path(lambda path, leaf: leaf * (path[-1].key == "bias"), params)
+    latents, _ = model.generate(biases, jax.random.key(0), 1)
+    prior = model._descend(biases, latents)[1]["level_1"].values
+    np.testing.assert_allclose(prior.loc, 1.5)
+    np.testing.assert_allclose(prior.scale, 0.4, rtol=1e-6)
+    chain = model._chain(biases, one_image)
+    carry = chain.start()
+    if inference == "top_down":
+        law, _ = chain.law(carry, 0)
+        carry = chain.advance(carry, 0, None, law.values.mean)
+    law, _ = chain.law(carry, chain.names.index("level_1"))
+    np.testing.assert_allclose(law.values.loc, prior.loc)
+    np.testing.assert_allclose(law.values.scale, prior.scale, rtol=1e-6)
+
+
 def test_sizes_and_levels_of_masks(build):
     model, _ = build(levels=2, shape=(4, 4, 1), families="ctc_relu,ctc_pool")
     assert (model.mask_levels, model.mask_sizes) == (2, (16, 4))
     assert model.mask_kinds == {"bernoulli", "categorical"}
+    assert list(model.mask_latents.items()) == [("level_1", "bernoulli"), ("level_2", "categorical")]
     assert build(families="gaussian")[0].mask_kinds == frozenset()
     top, _ = build(top="ctc", latents=2, som_sigma=1.0)
     assert (top.mask_levels, top.mask_sizes) == (2, (2, 4))
@@ -264,6 +286,7 @@ def test_a_latent_says_where_it_belongs(build, one_image):
         ({"top": "categorical"}, r"model\.top is 'categorical'; allowed"),
         ({"channels": 0}, r"model\.channels is 0; allowed: 1 or more"),
         ({"beta": float("inf")}, r"model\.beta is inf; allowed: 0 \(free logits\) or more"),
+        ({"value_scale": 0.0}, r"model\.value_scale is 0\.0; allowed: above 0"),
         ({"beta": -1.0}, r"model\.beta is -1\.0; allowed"),
         ({"levels": 2}, r"model\.levels is 2; allowed: 1 to 1"),
         ({"patch": 4}, r"model\.patch is 4; allowed: a power of 2 up to 2\*\*model\.levels, 2"),

@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 import pytest
 
 from ctc_jax import gradients
-from ctc_jax.gradients import BERNOULLI, CATEGORICAL
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, PerLatent
 from ctc_jax.models.latent_chain import Ending, draw, elbo_terms, laws
 from ctc_jax.models.mask_law import MaskLaw
 from tests.gradients.conftest import compiled
@@ -223,3 +223,25 @@ def test_an_estimator_that_carries_its_gradient_is_right_where_the_rest_is_linea
         for name in ("straight_through", "enumerate")
     )
     np.testing.assert_allclose(found["first"]["logits"], expected["first"]["logits"], rtol=1e-4, atol=1e-6)
+
+
+def test_each_latent_may_have_an_estimator_of_its_own():
+    """These draw the same masks. What the last latent learns is its own estimator's, what the first learns of both."""
+    one, other = (bound_estimator(name, CATEGORICAL) for name in ("reinmax", "straight_through"))
+
+    def gradient(estimator):
+        def of(weights):
+            chain = Pair(CATEGORICAL, weights)
+            return objective(elbo_terms(chain, jax.random.key(0), estimator, params={}, context=CONTEXT))
+
+        return compiled(jax.grad(of))(weights_of())
+
+    mixed = gradient(PerLatent((("first", one), ("second", other))))
+    twice = gradient(PerLatent((("first", one), ("second", one))))
+    of_one, of_other = gradient(one), gradient(other)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), twice, of_one)
+    logits = {name: [np.asarray(of[name]["logits"]) for of in (mixed, of_one, of_other)] for name in Pair.names}
+    np.testing.assert_allclose(logits["second"][0], logits["second"][2], rtol=1e-5, atol=1e-6)
+    assert np.abs(logits["second"][0] - logits["second"][1]).max() > 0.01
+    for alone in logits["first"][1:]:
+        assert np.abs(logits["first"][0] - alone).max() > 1e-3

@@ -25,3 +25,17 @@ def test_features_that_the_data_cannot_have_are_refused_before_training(tiny):
     assert training.build(tiny(evaluate__features="classifier"))  # nothing is measured by default
     with pytest.raises(ConfigError, match=r"config\.evaluate\.features .* npz has no labels"):
         training.build(tiny(evaluate__quality_samples=6))
+
+
+def test_levels_may_have_estimators_of_their_own(tiny):
+    hierarchy = {"model__name": "ctc_hierarchy", "model__levels": 2, "model__families": "ctc_relu,ctc_pool"}
+    names = {"level_1": "straight_through", "level_2": "gumbel_rao"}
+    model = training.build(tiny(**hierarchy, estimator__name=",".join(names.values()))).model
+    assert {latent: model.estimator.of(latent).entry.name for latent in names} == names
+    with pytest.raises(ConfigError, match=r"estimator\.name is 'reinmax,reinmax,reinmax'; .*: level_1, level_2$"):
+        training.build(tiny(**hierarchy, estimator__name="reinmax,reinmax,reinmax"))
+
+
+def test_a_model_of_one_latent_has_one_estimator(tiny):
+    with pytest.raises(ConfigError, match=r"estimator\.name is 'rloo,rloo'; allowed: one name"):
+        training.build(tiny(model__name="mask_vae", estimator__name="rloo,rloo"))
