@@ -18,7 +18,7 @@ from trainer import Trainer
 from worker import serve
 
 from ctc_jax.data import Batch
-from ctc_jax.layers import positionwise, space_to_depth
+from ctc_jax.layers import depth_to_space, positionwise
 from ctc_jax.models.ctc_hierarchy import TOP, CTCHierarchy
 from ctc_jax.models.gaussian_law import standard
 from ctc_jax.models.hierarchy_network import HierarchyNetwork
@@ -71,8 +71,8 @@ class DeterministicHierarchy:
         del step, kl_weight
         hidden, found = self._apply(params, "scaled", batch.image), []
         for level in range(len(self.network.families)):
-            found.append(self._apply(params, "recognized", level, hidden))
-            hidden = space_to_depth(found[-1])
+            hidden = self._apply(params, "recognized", level, hidden)
+            found.append(hidden)
         law = self._apply(params, "top_law", self._apply(params, "recognized", len(found), hidden))
         hidden = self._apply(params, "start", law.draw_values(key))
         for level in reversed(range(len(found))):
@@ -94,8 +94,9 @@ class DeterministicHierarchy:
             both = jnp.concatenate([features, hidden], axis=-1)
             return network.activation(positionwise(network.joined[level], both))
 
-        head = nn.Dense(self.network.channels).bind({"params": params[f"posteriors_{level}"]["loc"]})
-        return positionwise(head, self._apply(params, joined).astype(jnp.float32))
+        patch = self.network.unit_patch(level)
+        head = nn.Dense(self.network.channels * patch**2).bind({"params": params[f"posteriors_{level}"]["loc"]})
+        return depth_to_space(positionwise(head, self._apply(params, joined).astype(jnp.float32)), patch)
 
 
 def twin(model: CTCHierarchy) -> DeterministicHierarchy:
