@@ -10,15 +10,12 @@ from jaxtyping import Array, Float, Key
 from ctc_jax.data import Batch
 from ctc_jax.gradients import BERNOULLI, BoundEstimator, PerLatent
 from ctc_jax.layers.som_pooling import SOMPooling
-from ctc_jax.models import gaussian_law, latent_chain
-from ctc_jax.models.gaussian_law import GaussianLaw
+from ctc_jax.models import latent_chain
+from ctc_jax.models.applied_network import TOP, AppliedNetwork
+from ctc_jax.models.hierarchy_chains import BottomUp, TopDown
 from ctc_jax.models.hierarchy_network import HierarchyNetwork
-from ctc_jax.models.latent_chain import Ending
 from ctc_jax.models.level_family import POSITIONS
-from ctc_jax.models.mask_law import MaskLaw
-from ctc_jax.models.model import ElboTerms, Latents, Params, pixel_log_prob
-
-TOP = "top"
+from ctc_jax.models.model import ElboTerms, Latents, Params
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,7 @@ class CTCHierarchy:
     @property
     def names(self) -> tuple[str, ...]:
         """Of the latents from the top downwards."""
-        levels = [f"level_{level + 1}" for level, family in enumerate(self.network.families) if family is not None]
-        return (TOP, *reversed(levels))
+        return self.applied({}).names
 
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32; those that an estimator learns under "estimator", by latent."""
@@ -85,7 +81,7 @@ class CTCHierarchy:
         if self.estimator is None:
             return params
         batch = Batch(image, jnp.zeros((1,), jnp.int32))
-        drawn = jax.eval_shape(lambda: latent_chain.draw(self._chain(params, batch), key))
+        drawn = jax.eval_shape(lambda: latent_chain.draw(self.chain(params, batch), key))
         learned = {}
         for index, name in enumerate(drawn.log_masks):
             shape, context = drawn.latents[name].shape[1:], image.size
@@ -100,35 +96,37 @@ class CTCHierarchy:
         self, params: Params, key: Key[Array, ""], batch: Batch, step: Array | None = None
     ) -> tuple[Latents, Float[Array, " batch"], Float[Array, " batch"]]:
         """As `recognize`; beside it log q of all masks, for the gradient through them."""
-        drawn = latent_chain.draw(self._chain(params, batch, step=step), key)
+        drawn = latent_chain.draw(self.chain(params, batch, step=step), key)
         return drawn.latents, drawn.log_q, sum(drawn.log_masks.values(), start=jnp.zeros(len(batch.image)))
 
     def log_joint(self, params: Params, batch: Batch, latents: Latents) -> Float[Array, " batch"]:
         """log p(x | z) + log p(z)."""
-        pixels, priors = self._descend(params, latents)
+        pixels, priors = self.applied(params).descend(latents)
         return pixels.log_prob(batch.image) + sum(prior.log_prob(latents[name]) for name, prior in priors.items())
 
     def generate(self, params: Params, key: Key[Array, ""], count: int) -> tuple[Latents, dist.Distribution]:
         """`count` draws of the prior and their distributions on pixels."""
-        return self.generate_below(params, key, {TOP: self._top_prior(count).sample(jax.random.fold_in(key, 0))})
+        code = self.applied(params).top_prior(count).sample(jax.random.fold_in(key, 0))
+        return self.generate_below(params, key, {TOP: code})
 
     def generate_below(
         self, params: Params, key: Key[Array, ""], latents: Latents
     ) -> tuple[Latents, dist.Distribution]:
         """The latents that are not given, drawn from their priors given those above: from the top code on at least."""
-        hidden, found = self._start(params, latents[TOP]), dict(latents)
-        for level in reversed(range(self._levels)):
-            hidden = self._apply(params, "expand", level, hidden)
+        network = self.applied(params)
+        hidden, found = network.start(latents[TOP]), dict(latents)
+        for level in reversed(range(network.levels)):
+            hidden = network.apply("expand", level, hidden)
             family = self.network.families[level]
             if family is not None and f"level_{level + 1}" not in found:
-                law = family.law(self._apply(params, "prior", level, hidden))
+                law = family.law(network.apply("prior", level, hidden))
                 found[f"level_{level + 1}"] = law.sample(jax.random.fold_in(key, level + 1))
-            hidden = self._put_in(params, level, hidden, found.get(f"level_{level + 1}"))
-        return found, self._apply(params, "pixels", hidden)
+            hidden = network.put_in(level, hidden, found.get(f"level_{level + 1}"))
+        return found, network.apply("pixels", hidden)
 
     def decode(self, params: Params, latents: Latents) -> dist.Distribution:
         """p(x|z)."""
-        return self._descend(params, latents)[0]
+        return self.applied(params).descend(latents)[0]
 
     def elbo_terms(
         self,
@@ -141,18 +139,18 @@ class CTCHierarchy:
     ) -> ElboTerms:
         """One draw of the likelihood and of each level's KL, with the estimator's gradient through the masks."""
         return latent_chain.elbo_terms(
-            self._chain(params, batch, mask_annealing, step),
+            self.chain(params, batch, mask_annealing, step),
             key,
             self.estimator,
             params=params.get("estimator", {}),
-            context=self._apply(params, "scaled", batch.image).reshape(len(batch.image), -1),
+            context=self.applied(params).apply("scaled", batch.image).reshape(len(batch.image), -1),
             kl_weight=kl_weight,
             step=step,
         )
 
     def posterior_means(self, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
         """E_q[z | x, the means of the latents drawn before] of each latent."""
-        chain = self._chain(params, batch)
+        chain = self.chain(params, batch)
         carry, means = chain.start(), {}
         for index, name in enumerate(chain.names):
             law, _ = chain.law(carry, index)
@@ -165,21 +163,28 @@ class CTCHierarchy:
         self, params: Params, key: Key[Array, ""], batch: Batch
     ) -> dict[str, Float[Array, "batch places alternatives"]]:
         """q(m) of each latent that has masks, at a draw of those before it; of a gate, on and off."""
-        laws = latent_chain.laws(self._chain(params, batch), key)
+        laws = latent_chain.laws(self.chain(params, batch), key)
         return {name: law.alternatives() for name, law in laws.items() if law.kind is not None}
 
     def mask_price(self, params: Params, key: Key[Array, ""], batch: Batch) -> dict[str, Float[Array, " batch"]]:
         """log q(m) - log p(m) of each latent that has masks, at one draw of them all: an estimate of its masks' KL."""
-        drawn = latent_chain.draw(self._chain(params, batch), key)
-        _, priors = self._descend(params, drawn.latents)
+        drawn = latent_chain.draw(self.chain(params, batch), key)
+        _, priors = self.applied(params).descend(drawn.latents)
         return {
             name: log_mask - priors[name].mask_log_prob(drawn.latents[name])
             for name, log_mask in drawn.log_masks.items()
         }
 
-    @property
-    def _levels(self) -> int:
-        return len(self.network.families)
+    def applied(self, params: Params) -> AppliedNetwork:
+        """The network with these parameters."""
+        return AppliedNetwork(self.network, params, self.pooling)
+
+    def chain(
+        self, params: Params, batch: Batch, mask_annealing: Array | None = None, step: Array | None = None
+    ) -> TopDown | BottomUp:
+        """The latents of a batch as inference draws them."""
+        chain = TopDown if self.network.top_down else BottomUp
+        return chain(self.applied(params), batch, mask_annealing, step)
 
     def _sizes(self):
         """Name, kind, places and alternatives of each latent that has masks."""
@@ -194,152 +199,3 @@ class CTCHierarchy:
             masks = self.network.top_masks
             found.append((TOP, masks.kind, masks.places, masks.categories))
         return found
-
-    def _apply(self, params, method, *inputs):
-        return self.network.apply({"params": params}, *inputs, method=method)
-
-    def _chain(self, params, batch, mask_annealing=None, step=None):
-        return (_TopDown if self.network.top_down else _BottomUp)(self, params, batch, mask_annealing, step)
-
-    def _top_prior(self, count: int) -> GaussianLaw | MaskLaw:
-        masks = self.network.top_masks
-        if masks is None:
-            return gaussian_law.standard(count, self.network.latents)
-        return masks.law(jnp.zeros((count, masks.parameters)))
-
-    def _top_posterior(self, params, features, step) -> GaussianLaw | MaskLaw:
-        law = self._apply(params, "top_law", features)
-        return law if self.pooling is None else law.pooled(self.pooling, step)
-
-    def _start(self, params, code):
-        return self._apply(params, "start", code.reshape(len(code), -1))
-
-    def _put_in(self, params, level, hidden, latent):
-        """Features with a level's latent merged, or as its blocks leave them where it has none."""
-        family = self.network.families[level]
-        if family is None:
-            return self._apply(params, "blocks_after", level, hidden)
-        return self._apply(params, "merge", level, hidden, family.feature_map(latent, self.network.unit_shape(level)))
-
-    def _descend(self, params, latents):
-        """Pixels, and the prior of each latent given those above it."""
-        code = latents[TOP]
-        priors, hidden = {TOP: self._top_prior(len(code))}, self._start(params, code)
-        for level in reversed(range(self._levels)):
-            hidden = self._apply(params, "expand", level, hidden)
-            family, name = self.network.families[level], f"level_{level + 1}"
-            if family is not None:
-                priors[name] = family.law(self._apply(params, "prior", level, hidden))
-            hidden = self._put_in(params, level, hidden, latents.get(name))
-        return self._apply(params, "pixels", hidden), priors
-
-
-class _TopDown:
-    """The chain of a batch from the top: carries the features of every level and those on the way down."""
-
-    def __init__(self, model: CTCHierarchy, params, batch, mask_annealing, step):
-        self.model, self.params, self.batch = model, params, batch
-        self.mask_annealing, self.step = mask_annealing, step
-        self.names = model.names
-
-    def start(self):
-        hidden, found = self.model._apply(self.params, "scaled", self.batch.image), []
-        for level in range(self.model._levels):
-            found.append(self.model._apply(self.params, "recognized", level, hidden))
-            hidden = found[-1]
-        return tuple(found), self.model._apply(self.params, "recognized", self.model._levels, hidden)
-
-    def law(self, carry, index):
-        features, hidden = carry
-        if index == 0:
-            law = self.model._top_posterior(self.params, hidden, self.step)
-            return law, law.kl(self.model._top_prior(len(hidden)))
-        level = _level(self.names[index])
-        prior = self.model._apply(self.params, "prior", level, hidden)
-        change = self.model._apply(self.params, "posterior", level, features[level], hidden)
-        family = self.model.network.families[level]
-        law = family.law(prior.changed(change))
-        return law, law.kl(family.law(prior))
-
-    def advance(self, carry, index, mask, values):
-        features, hidden = carry
-        latent = _product(mask, values)
-        if index == 0:
-            level, hidden = self.model._levels, self.model._start(self.params, latent)
-        else:
-            level = _level(self.names[index])
-            hidden = self.model._put_in(self.params, level, hidden, latent)
-        # On to the next level that has a latent, or to the pixels.
-        for below in reversed(range(level)):
-            hidden = self.model._apply(self.params, "expand", below, hidden)
-            if self.model.network.families[below] is not None:
-                break
-            hidden = self.model._put_in(self.params, below, hidden, None)
-        return features, hidden
-
-    def finish(self, carry):
-        pixels = self.model._apply(self.params, "pixels", carry[1])
-        return Ending(pixel_log_prob(pixels, self.batch.image, self.mask_annealing), {})
-
-
-class _BottomUp:
-    """The chain of a batch from the image: carries masks and values drawn, and the features on the way up."""
-
-    def __init__(self, model: CTCHierarchy, params, batch, mask_annealing, step):
-        self.model, self.params, self.batch = model, params, batch
-        self.mask_annealing, self.step = mask_annealing, step
-        self.names = tuple(reversed(model.names))
-
-    def start(self):
-        return (), self._up(0, self.model._apply(self.params, "scaled", self.batch.image))
-
-    def law(self, carry, index):
-        _, hidden = carry
-        if self.names[index] == TOP:
-            law = self.model._top_posterior(self.params, hidden, self.step)
-            return law, law.kl(self.model._top_prior(len(hidden)))
-        level = _level(self.names[index])
-        units = self.model._apply(self.params, "posterior", level, hidden, hidden)
-        law = self.model.network.families[level].law(units)
-        return law, law.negative_entropy()
-
-    def advance(self, carry, index, mask, values):
-        drawn, hidden = carry
-        drawn = (*drawn, (mask, values))
-        if self.names[index] == TOP:
-            return drawn, hidden
-        level = _level(self.names[index])
-        latent = _product(mask, values)
-        going_up = self.model.network.families[level].going_up(latent, self.model.network.unit_shape(level))
-        return drawn, self._up(level + 1, going_up)
-
-    def finish(self, carry):
-        drawn, costs = dict(zip(self.names, carry[0], strict=True)), {}
-        hidden = self.model._start(self.params, _product(*drawn[TOP]))
-        for level in reversed(range(self.model._levels)):
-            hidden = self.model._apply(self.params, "expand", level, hidden)
-            family, name, latent = self.model.network.families[level], f"level_{level + 1}", None
-            if family is not None:
-                prior = family.law(self.model._apply(self.params, "prior", level, hidden))
-                costs[name] = -prior.log_prob_of(*drawn[name])
-                latent = _product(*drawn[name])
-            hidden = self.model._put_in(self.params, level, hidden, latent)
-        pixels = self.model._apply(self.params, "pixels", hidden)
-        return Ending(pixel_log_prob(pixels, self.batch.image, self.mask_annealing), costs)
-
-    def _up(self, level, hidden):
-        """Features of the next level that has a latent, or of the top."""
-        families = self.model.network.families
-        hidden = self.model._apply(self.params, "recognized", level, hidden)
-        while level < len(families) and families[level] is None:
-            level += 1
-            hidden = self.model._apply(self.params, "recognized", level, hidden)
-        return hidden
-
-
-def _level(name: str) -> int:
-    return int(name.removeprefix("level_")) - 1
-
-
-def _product(mask, values):
-    return values if mask is None else mask * values

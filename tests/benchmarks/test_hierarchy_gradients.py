@@ -61,14 +61,14 @@ def test_gradient_of_a_level_is_the_leave_one_out_formula(frozen):
         def logits(layer):
             parameters = {**params["posteriors_0"]["parameters"], "logits": layer}
             moved = {**params, "posteriors_0": {**params["posteriors_0"], "parameters": parameters}}
-            return latent_chain.laws(model._chain(moved, batch), key)["level_1"].logits
+            return latent_chain.laws(model.chain(moved, batch), key)["level_1"].logits
 
         layer, back = jax.flatten_util.ravel_pytree(params["posteriors_0"]["parameters"]["logits"])
         jacobian = jax.jacrev(lambda flat: logits(back(flat)))(layer)
-        q = latent_chain.laws(model._chain(params, batch), key)["level_1"]
+        q = latent_chain.laws(model.chain(params, batch), key)["level_1"]
         latents = model.recognize(params, key, batch)[0]
-        hidden = model._apply(params, "expand", 0, model._start(params, latents["top"]))
-        prior = model.network.families[0].law(model._apply(params, "prior", 0, hidden))
+        hidden = model.applied(params).apply("expand", 0, model.applied(params).start(latents["top"]))
+        prior = model.network.families[0].law(model.applied(params).apply("prior", 0, hidden))
         pixels = model.decode(params, latents).log_prob(batch.image)
         moments = [(law.logits, law.values.loc, law.values.scale) for law in (q, prior)]
         return jacobian, moments, latents["level_1"] != 0, pixels

@@ -69,8 +69,8 @@ def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(buil
     top, values = (part.ravel() for part in np.meshgrid(grid, grid, indexing="ij"))
 
     def prior(top):
-        hidden = model._apply(params, "expand", 0, model._start(params, top))
-        law = model.network.families[0].law(model._apply(params, "prior", 0, hidden))
+        hidden = model.applied(params).apply("expand", 0, model.applied(params).start(top))
+        law = model.network.families[0].law(model.applied(params).apply("prior", 0, hidden))
         return law.logits, law.values.loc, law.values.scale
 
     logits, loc, scale = (np.asarray(part, np.float64)[:, 0] for part in compiled(prior)(jnp.asarray(grid[:, None])))
@@ -161,10 +161,10 @@ def test_what_masks_cost_is_their_part_of_the_kl(build, one_image, families):
     model, params = build(families=families)
 
     def both(key):
-        chain = model._chain(params, one_image)
+        chain = model.chain(params, one_image)
         law, _ = chain.law(chain.start(), 0)
         carry = chain.advance(chain.start(), 0, None, law.draw_values(key))
-        prior = model._apply(params, "prior", 0, carry[1])
+        prior = model.applied(params).apply("prior", 0, carry[1])
         q = chain.law(carry, 1)[0].alternatives()
         p = model.network.families[0].law(prior).alternatives()
         return model.mask_price(params, key, one_image)["level_1"][0], jnp.sum(q * jnp.log(q / p))
@@ -245,10 +245,10 @@ def test_values_start_where_they_are_told_to_and_q_beside_the_prior(make_model, 
     params = compiled(model.init)(jax.random.key(0))
     biases = jax.tree_util.tree_map_with_path(lambda path, leaf: leaf * (path[-1].key == "bias"), params)
     latents, _ = model.generate(biases, jax.random.key(0), 1)
-    prior = model._descend(biases, latents)[1]["level_1"].values
+    prior = model.applied(biases).descend(latents)[1]["level_1"].values
     np.testing.assert_allclose(prior.loc, 1.5)
     np.testing.assert_allclose(prior.scale, 0.4, rtol=1e-6)
-    chain = model._chain(biases, one_image)
+    chain = model.chain(biases, one_image)
     carry = chain.start()
     if inference == "top_down":
         law, _ = chain.law(carry, 0)
