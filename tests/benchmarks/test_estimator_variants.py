@@ -8,9 +8,10 @@ sys.modules.setdefault("machine", machine)  # scripts find it beside themselves
 from benchmarks.estimator_variants import variants  # noqa: E402
 
 
-def labels(kind="categorical", most_rewards=64, values=True, **options):
+def labels(kind="categorical", most_rewards=64, values=True, linear=True, **options):
     sizes = (3, 4 if kind == "categorical" else 2)
-    model = SimpleNamespace(mask_kinds=frozenset({kind}), mask_sizes=sizes, mask_levels=1, mask_values=values)
+    facts = {"mask_levels": 1, "mask_values": values, "mask_linear": linear}
+    model = SimpleNamespace(mask_kinds=frozenset({kind}), mask_sizes=sizes, **facts)
     return {one.label: one.rewards for one in variants(model, most_rewards=most_rewards, **options)}
 
 
@@ -26,6 +27,8 @@ def test_what_does_not_serve_the_masks_is_left_out():
     assert "pathwise" not in labels()
     assert "source_baseline" in labels()
     assert "source_baseline" not in labels(values=False)
+    assert "single_flips-1" in labels()
+    assert "single_flips-1" not in labels(linear=False)
 
 
 def test_what_takes_too_many_rewards_is_left_out():
