@@ -1,5 +1,11 @@
 """Switches every test runs under: shapes checked, warnings and rank promotion are errors, four devices."""
 
+import os
+
+# Programs of tests run once or a few times: most of their time is compilation, and most of that optimization. Processes
+# that tests start inherit it.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+
 import jax
 from jaxtyping import install_import_hook
 

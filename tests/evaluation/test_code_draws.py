@@ -7,7 +7,6 @@ from ctc_jax import training
 from ctc_jax.evaluation.code_draws import CODES_PER_CALL, draw_codes
 from ctc_jax.evaluation.diversity import diversity_within_code
 from ctc_jax.models import ImageSpace
-from tests.gradients.conftest import compiled
 
 TINY = {
     "model.name": "ctc_hierarchy",
@@ -26,7 +25,7 @@ def hierarchy(families):
     config = base.experiment({**TINY, "model.families": families, "estimator.name": estimator})
     model = training.build_model(config, ImageSpace((4, 4, 1), 1, 1))
     random = np.random.default_rng(1)
-    params = compiled(model.init)(jax.random.key(0))
+    params = jax.jit(model.init)(jax.random.key(0))
     return model, jax.tree.map(lambda leaf: leaf + 0.7 * random.standard_normal(leaf.shape, np.float32), params)
 
 
@@ -59,8 +58,8 @@ def test_means_of_one_top_code_differ_as_far_as_the_levels_below_move_them(famil
     assert len(drawn.means) == 2
     found = diversity_within_code(*drawn.means.reshape(2, 2000, -1))
     # The same share from many draws below few codes, by the law of total variance.
-    latents, _ = compiled(lambda key: model.generate(params, key, 400))(jax.random.key(5))
-    below = compiled(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
+    latents, _ = jax.jit(lambda key: model.generate(params, key, 400))(jax.random.key(5))
+    below = jax.jit(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
     means = np.stack([below(key) for key in jax.random.split(jax.random.key(6), 20)]).reshape(20, 400, -1)
     within = means.var(axis=0, ddof=1).sum(axis=1)
     total = np.sum((means[0] - means[0].mean(axis=0)) ** 2, axis=1) * 400 / 399

@@ -11,7 +11,6 @@ from ctc_jax.evaluation.hierarchy_pictures import POSITIONS, _of_window, draw_hi
 from ctc_jax.evaluation.pictures import draw_pictures
 from ctc_jax.models import ImageSpace
 from ctc_jax.reporting import grid, mean_and_samples
-from tests.gradients.conftest import compiled
 
 TINY = {
     "model.name": "ctc_hierarchy",
@@ -37,7 +36,7 @@ def build():
         config = base.experiment({**TINY, "model.families": families, "estimator.name": estimator})
         model = training.build_model(config, ImageSpace((8, 8, 1), 1, 1))
         random = np.random.default_rng(1)
-        params = compiled(model.init)(jax.random.key(0))
+        params = jax.jit(model.init)(jax.random.key(0))
         return model, jax.tree.map(lambda leaf: leaf + 0.7 * random.standard_normal(leaf.shape, np.float32), params)
 
     return make
@@ -58,8 +57,8 @@ def test_a_picture_of_each_kind_is_drawn(pooled):
 
 def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
     model, params, drawn = pooled
-    latents, _ = compiled(model.generate, static_argnums=2)(params, jax.random.key(3), 8)
-    below = compiled(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
+    latents, _ = jax.jit(model.generate, static_argnums=2)(params, jax.random.key(3), 8)
+    below = jax.jit(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
     images = np.stack([below(key) for key in jax.random.split(jax.random.key(3), 7)], axis=1)
     assert np.abs(images - images.mean(axis=1, keepdims=True)).max() > 0.05
     expected = mean_and_samples(images.mean(axis=1), images, levels=1).astype(int)
@@ -69,8 +68,8 @@ def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
 def test_with_its_own_masks_an_image_is_its_reconstruction(pooled):
     model, params, drawn = pooled
     batch = Batch(jnp.asarray(IMAGES[:6]), jnp.zeros(6, jnp.int32))
-    latents, _ = compiled(model.recognize)(params, jax.random.key(3), batch)
-    own = np.asarray(compiled(model.decode)(params, latents).mean)
+    latents, _ = jax.jit(model.recognize)(params, jax.random.key(3), batch)
+    own = np.asarray(jax.jit(model.decode)(params, latents).mean)
     gray = np.full_like(own[:1], 0.5)
     alone = grid(np.concatenate([gray, own]), 7, levels=1).astype(int)
     cell = alone.shape[0]  # with its gaps

@@ -1,7 +1,6 @@
 """Rewards on few masks, whose exact gradients come from a sum over all of them written here once more."""
 
 import itertools
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,13 +12,10 @@ from configs.base import get_config
 from ctc_jax.gradients import SparseReward, registry
 from ctc_jax.gradients.mask_kind import KINDS
 
-# These programs are compiled for one short run: unoptimized, they are ready in a third of the time.
-compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 def gradient(function, argnums=0):
-    """`jax.grad`, compiled so."""
-    return compiled(jax.grad(function, argnums))
+    """`jax.grad`, compiled."""
+    return jax.jit(jax.grad(function, argnums))
 
 
 class Problem(NamedTuple):
@@ -87,7 +83,7 @@ def build(name, shape, reward_name):
         rewards = jnp.stack([reward(weights, mask) for mask in every])
         return (jnp.exp(log_q) * rewards).sum()
 
-    exact = compiled(jax.grad(expectation, argnums=(0, 1)))(logits, weights)
+    exact = jax.jit(jax.grad(expectation, argnums=(0, 1)))(logits, weights)
     return Problem(KINDS[name], logits, weights, reward, exact)
 
 
@@ -135,7 +131,7 @@ def gradients(problem, estimator, keys=2**14, seed=0, show=False, **options):
         return estimate.surrogate.sum(), estimate.value
 
     one = jax.value_and_grad(surrogate, argnums=(0, 1), has_aux=True)
-    every = compiled(jax.vmap(lambda key: one(problem.logits, problem.weights, key)))
+    every = jax.jit(jax.vmap(lambda key: one(problem.logits, problem.weights, key)))
     (surrogates, values), found = every(jax.random.split(jax.random.key(seed), keys))
     np.testing.assert_allclose(surrogates, values.sum(-1), rtol=1e-5, atol=1e-5)
     return found, values

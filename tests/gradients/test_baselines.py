@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from ctc_jax.gradients import baselines
-from tests.gradients.conftest import compiled, gradient
+from tests.gradients.conftest import gradient
 
 COMBINE = {
     "score_moving_average": (baselines.combine_with_moving_average, baselines.init_moving_average),
@@ -82,7 +82,7 @@ def test_baseline_and_average_of_nvil_come_to_the_mean_reward_of_each_input():
         return (moved, state), baselines.small_network.of_input(moved["baseline"], context, 4)[:, 0]
 
     keys = jax.random.split(jax.random.key(1), 1500)
-    (params, _), found = compiled(lambda at: jax.lax.scan(step, at, keys))((params, optimizer.init(params)))
+    (params, _), found = jax.jit(lambda at: jax.lax.scan(step, at, keys))((params, optimizer.init(params)))
     # Adam keeps it moving about the mean: averaged over the last steps.
     reached = found[-500:].mean(axis=0) + params["moving_averages"]["signal"]
     np.testing.assert_allclose(reached, means, atol=0.1)

@@ -6,7 +6,7 @@ import pytest
 from ctc_jax.gradients import BERNOULLI
 from ctc_jax.gradients.dirichlet_copula import arms, correlation
 from ctc_jax.gradients.score_function import disarm, rloo
-from tests.gradients.conftest import build, compiled, gradient, gradients
+from tests.gradients.conftest import build, gradient, gradients
 
 
 @pytest.mark.parametrize("samples", [2, 3, 6])
@@ -20,7 +20,7 @@ def test_masks_have_their_probabilities_and_the_correlation_said(samples):
     def drawn(key):
         return jnp.stack([mean_of(key, place) for place in range(5)])
 
-    means = np.asarray(compiled(jax.vmap(drawn))(jax.random.split(jax.random.key(0), 2**15)), np.float64)
+    means = np.asarray(jax.jit(jax.vmap(drawn))(jax.random.split(jax.random.key(0), 2**15)), np.float64)
     probs = 1 / (1 + np.exp(-np.asarray(logits[0], np.float64)))
     rho = np.asarray(correlation(-jax.nn.softplus(jnp.abs(logits[0])), samples), np.float64)
     # Var of a mean of K equally correlated masks.

@@ -5,7 +5,7 @@ import pytest
 
 from ctc_jax.gradients import SparseReward
 from ctc_jax.gradients.score_function import rloo
-from tests.gradients.conftest import build, compiled, gradient, gradients, learned, sparse, z_scores
+from tests.gradients.conftest import build, gradient, gradients, learned, sparse, z_scores
 
 CASES = [("bernoulli", (2, 4), "values"), ("categorical", (2, 2, 3), "values")]
 
@@ -41,7 +41,7 @@ def test_the_published_rule_is_its_formula_and_nothing_in_the_logits(problem):
     baseline = baseline.reshape(problem.logits.shape)
     for seed in range(3):
         key = jax.random.key(seed)
-        mask = compiled(mask_of)(key)
+        mask = jax.jit(mask_of)(key)
         assert set(np.unique(mask)) <= {0.0, 1.0}
         slope = gradient(lambda x: reward._replace(values=x)(jnp.ones_like(x)).sum())(mask * reward.values)
         by_params, by_logits, by_values, by_context = found(params, problem.logits, reward.values, context, key)
@@ -72,7 +72,7 @@ def test_the_published_rule_is_biased_in_the_logits_and_in_the_values_of_an_exam
 
         return jax.grad(surrogate)(still["moving_averages"]["drift"]) / (1 - 0.99)
 
-    at_rest = compiled(jax.vmap(drift))(jax.random.split(jax.random.key(2), 2**12)).mean(axis=0)
+    at_rest = jax.jit(jax.vmap(drift))(jax.random.split(jax.random.key(2), 2**12)).mean(axis=0)
     params = {**params, "moving_averages": {"drift": at_rest}}
     (by_logits, by_weights), _ = gradients(problem, bound, keys=2**12, show=True, params=params, context=context)
     assert np.abs(z_scores(by_logits, problem.exact[0])).max() > 10

@@ -6,14 +6,13 @@ from scipy import stats
 
 from ctc_jax.gradients.mask_kind import KINDS
 from ctc_jax.gradients.perturbed_logits import perturb, perturb_given
-from tests.gradients.conftest import compiled
 
 SHAPES = {"bernoulli": (2, 2), "categorical": (2, 1, 3)}
 
 
 def draws(name, function, count=2**13):
     kind, logits = KINDS[name], 1.5 * jax.random.normal(jax.random.key(0), SHAPES[name])
-    return compiled(jax.vmap(lambda key: function(key, logits, kind)))(jax.random.split(jax.random.key(1), count))
+    return jax.jit(jax.vmap(lambda key: function(key, logits, kind)))(jax.random.split(jax.random.key(1), count))
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from ctc_jax.gradients.relaxed_control import init_rebar, init_relax, rebar, relax
-from tests.gradients.conftest import build, compiled, gradients, learned
+from tests.gradients.conftest import build, gradients, learned
 
 CASES = [("bernoulli", (2, 4), "values"), ("categorical", (2, 2, 3), "values")]
 
@@ -20,7 +20,7 @@ def problem(request):
 def by_mask(problem, values):
     """The masks that gave rewards `[keys, batch]`, found among all: no two have the same."""
     every = problem.kind.every(problem.logits)
-    rewards = np.asarray(compiled(jax.vmap(partial(problem.reward, problem.weights)))(every))
+    rewards = np.asarray(jax.jit(jax.vmap(partial(problem.reward, problem.weights)))(every))
     which = np.argmin(abs(rewards[:, None] - np.asarray(values)[None]), axis=0)
     return jnp.stack([every[which[:, b], b] for b in range(len(problem.logits))], axis=1)
 
@@ -41,11 +41,11 @@ def test_the_gradient_in_its_parameters_is_minus_that_of_the_squared_gradient(pr
         )
         return estimate.surrogate.sum()
 
-    @compiled
+    @jax.jit
     def squared(params):
         return (jax.vmap(lambda key: jax.grad(surrogate)(problem.logits, params, key))(keys) ** 2).sum() / len(keys)
 
-    @compiled
+    @jax.jit
     def found(params):
         return jax.vmap(lambda key: jax.grad(surrogate, argnums=1)(problem.logits, params, key))(keys)
 
@@ -86,7 +86,7 @@ def test_what_the_reward_closes_over_has_the_gradient_of_the_mask_alone(problem)
     _, params, context = learned("relax", problem)
     (_, by_weights), values = gradients(problem, relax, keys=64, params=params, context=context)
     at_masks = jax.vmap(jax.grad(lambda weights, masks: problem.reward(weights, masks).sum()), in_axes=(None, 0))
-    expected = compiled(at_masks)(problem.weights, by_mask(problem, values))
+    expected = jax.jit(at_masks)(problem.weights, by_mask(problem, values))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), by_weights, expected)
 
 
@@ -111,7 +111,7 @@ def test_its_parameters_learn_to_vary_less(problem):
         return (optax.apply_updates(params, updates), state), None
 
     keys = jax.random.split(jax.random.key(6), 150)
-    (trained, _), _ = compiled(lambda at: jax.lax.scan(step, at, keys))((start, optimizer.init(start)))
+    (trained, _), _ = jax.jit(lambda at: jax.lax.scan(step, at, keys))((start, optimizer.init(start)))
     before, after = (
         np.asarray(gradients(problem, rebar, keys=2**12, params=params)[0][0]).var(axis=0).sum()
         for params in (start, trained)

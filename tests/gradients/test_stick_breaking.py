@@ -5,7 +5,7 @@ import numpy as np
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL
 from ctc_jax.gradients.score_function import disarm, rloo
 from ctc_jax.gradients.stick_breaking import disarm_stick_breaking
-from tests.gradients.conftest import build, compiled, gradient, gradients
+from tests.gradients.conftest import build, gradient, gradients
 
 KEYS = 2**14
 
@@ -28,7 +28,7 @@ def test_two_categories_are_disarm_in_mean_and_variance():
         return jax.grad(surrogate)(both)[..., 0]
 
     a, b = (
-        np.asarray(compiled(jax.vmap(one))(jax.random.split(jax.random.key(seed), KEYS)), np.float64)[:, 0]
+        np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), KEYS)), np.float64)[:, 0]
         for seed, one in ((0, binary), (1, categorical))
     )
     error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / KEYS)
@@ -47,7 +47,7 @@ def test_both_masks_have_the_probabilities_of_the_logits():
             [disarm_stick_breaking(key, logits, lambda m, k=k: m[:, 0, k], kind=CATEGORICAL).value[0] for k in range(4)]
         )
 
-    found = np.asarray(compiled(jax.vmap(means))(jax.random.split(jax.random.key(0), KEYS)), np.float64)
+    found = np.asarray(jax.jit(jax.vmap(means))(jax.random.split(jax.random.key(0), KEYS)), np.float64)
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
     assert set(np.unique(found)) <= {0.0, 0.5, 1.0}
     error = found.std(axis=0) / np.sqrt(KEYS)

@@ -1,12 +1,7 @@
 """Draws of a layer for many keys, and what their mean should be near."""
 
-from functools import partial
-
 import jax
 import numpy as np
-
-# Tests as small as these spend their time compiling, and most of that optimizing.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def with_gradient(function, cotangent, x):
@@ -16,18 +11,18 @@ def with_gradient(function, cotangent, x):
         value, pull = jax.vjp(function, x)
         return value, pull(cotangent)[0]
 
-    return jit(both)(cotangent, x)
+    return jax.jit(both)(cotangent, x)
 
 
 def many(layer, params, features, count=2**14, seed=0, **options):
     """`count` draws, a leading axis; each from a key of its own."""
     keys = jax.random.split(jax.random.key(seed), count)
-    return jit(jax.vmap(lambda key: layer.apply(params, key, features, **options)))(keys)
+    return jax.jit(jax.vmap(lambda key: layer.apply(params, key, features, **options)))(keys)
 
 
 def call(layer, params, *args, **options):
     """`layer.apply`, compiled as a whole."""
-    return jit(lambda params, *args: layer.apply(params, *args, **options))(params, *args)
+    return jax.jit(lambda params, *args: layer.apply(params, *args, **options))(params, *args)
 
 
 def randomized(layer, features, seed=1, **options):

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import softmax
 
 from ctc_jax.layers import LocalWinnerTakeAll
-from tests.layers.conftest import assert_close_to_mean, call, jit, many
+from tests.layers.conftest import assert_close_to_mean, call, many
 
 KEY = jax.random.key(0)
 FEATURES = jax.random.normal(jax.random.key(1), (3, 6))
@@ -37,7 +37,7 @@ def test_at_a_tie_the_hard_limit_takes_the_first():
 
 def test_the_gradient_of_the_hard_limit_is_that_of_the_winners():
     layer = LocalWinnerTakeAll(3, beta=math.inf)
-    gradient = jit(jax.grad(lambda features: layer.apply({}, KEY, features).value.sum()))(FEATURES)
+    gradient = jax.jit(jax.grad(lambda features: layer.apply({}, KEY, features).value.sum()))(FEATURES)
     np.testing.assert_array_equal(gradient, hard(np.asarray(FEATURES), 3) != 0)
 
 

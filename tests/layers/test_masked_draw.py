@@ -8,7 +8,7 @@ from scipy.special import log_expit, log_softmax
 from ctc_jax.distributions import BernoulliTimesContinuous, CategoricalTimesContinuous
 from ctc_jax.gradients import CATEGORICAL
 from ctc_jax.layers.masked_draw import divergence, draw, select_values
-from tests.layers.conftest import assert_close_to_mean, jit
+from tests.layers.conftest import assert_close_to_mean
 
 KINDS = ["bernoulli", "categorical", "off"]
 
@@ -27,14 +27,14 @@ def law(kind, seed, deterministic=False):
 
 def draws(q, prior, count=2**14):
     keys = jax.random.split(jax.random.key(0), count)
-    return jit(jax.vmap(lambda key: draw(key, q, prior, select_values)))(keys)
+    return jax.jit(jax.vmap(lambda key: draw(key, q, prior, select_values)))(keys)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_log_probabilities_are_those_of_the_sparse_vector_and_kl_their_expected_ratio(kind):
     q, prior = law(kind, 0), law(kind, 1)
     found = draws(q, prior)
-    log_q, log_p = (jit(jax.vmap(of.log_prob))(found.value) for of in (q, prior))
+    log_q, log_p = (jax.jit(jax.vmap(of.log_prob))(found.value) for of in (q, prior))
     np.testing.assert_allclose(found.mask_log_prob + found.value_log_prob, log_q, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.mask[..., :4] * (found.value != 0), found.mask[..., :4])
     assert found.kl.shape == found.mask_log_prob.shape == found.value_log_prob.shape == log_q.shape
@@ -83,7 +83,7 @@ def test_the_mask_of_an_estimator_carries_its_gradient_to_the_value_alone():
             _, pull, mask = jax.vjp(both, logits, has_aux=True)
             return pull((1.0, 0.0))[0], pull((0.0, 1.0))[0], mask
 
-        return jit(pulled)(q.logits)
+        return jax.jit(pulled)(q.logits)
 
     def expectation(logits):
         return jnp.sum(jax.nn.softmax(logits) * q.values.v * weights)
@@ -103,7 +103,7 @@ def test_gradients_reach_selected_values_by_their_parameters():
         found = draw(jax.random.key(0), law, prior, select_values)
         return found.value.sum(), found.mask
 
-    gradient, mask = jit(jax.grad(total, has_aux=True))(q.values.loc)
+    gradient, mask = jax.jit(jax.grad(total, has_aux=True))(q.values.loc)
     np.testing.assert_array_equal(gradient, mask)
 
 

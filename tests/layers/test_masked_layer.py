@@ -8,7 +8,7 @@ from numpyro.distributions.kl import kl_divergence
 
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, gumbel_softmax
 from ctc_jax.layers import DenseCTC, LocalWinnerTakeAll, StochasticMaxPool, StochasticReLU, divergence, standard_prior
-from tests.layers.conftest import assert_close_to_mean, call, jit, many, randomized
+from tests.layers.conftest import assert_close_to_mean, call, many, randomized
 
 KEY = jax.random.key(0)
 UNITS, MAP = jax.random.normal(jax.random.key(1), (2, 6)), jax.random.normal(jax.random.key(2), (2, 4, 4, 2))
@@ -66,7 +66,7 @@ def test_a_single_pass_mask_and_a_nested_estimator_see_the_same_reward(name):
 
         return gumbel_softmax(mask_key, q.logits, reward, kind=kind).surrogate.sum()
 
-    (a, by_pass), (b, by_nest) = (jit(jax.value_and_grad(of))(features) for of in (in_one_pass, nested))
+    (a, by_pass), (b, by_nest) = (jax.jit(jax.value_and_grad(of))(features) for of in (in_one_pass, nested))
     np.testing.assert_allclose(a, b, rtol=1e-5)
     np.testing.assert_allclose(by_pass, by_nest, rtol=1e-4, atol=1e-5)
 
@@ -75,7 +75,7 @@ def test_a_single_pass_mask_and_a_nested_estimator_see_the_same_reward(name):
 def test_a_draw_from_the_distribution_is_the_call(name):
     layer, params, features = build(name, beta=None, gaussian=True)
     q = call(layer, params, features, method="distribution")
-    again = jit(layer.draw)(KEY, q)
+    again = jax.jit(layer.draw)(KEY, q)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), again, call(layer, params, KEY, features)
     )
@@ -96,7 +96,7 @@ def test_certain_masks_cost_minus_the_log_probability_of_the_prior(name):
     np.testing.assert_array_equal(found.mask_log_prob, 0.0)
     alternatives = 2 if name == "relu" else found.mask.shape[-1]
     np.testing.assert_allclose(found.kl, np.log(alternatives), rtol=1e-5)
-    gradient = jit(jax.grad(lambda features: layer.apply(params, KEY, features).kl.sum()))(features)
+    gradient = jax.jit(jax.grad(lambda features: layer.apply(params, KEY, features).kl.sum()))(features)
     np.testing.assert_array_equal(gradient, 0.0)
 
 

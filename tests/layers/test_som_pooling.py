@@ -8,7 +8,7 @@ from scipy.special import softmax
 from ctc_jax.distributions import CategoricalTimesContinuous
 from ctc_jax.layers import DenseCTC, NeighborhoodSchedule, SOMPooling
 from ctc_jax.layers.som_pooling import grid_shape, neighborhood
-from tests.layers.conftest import assert_close_to_mean, call, jit, randomized, with_gradient
+from tests.layers.conftest import assert_close_to_mean, call, randomized, with_gradient
 
 LOGITS, VALUES = jax.random.normal(jax.random.key(0), (2, 2, 3, 6))
 
@@ -42,7 +42,7 @@ def test_the_neighborhood_is_the_normalized_gaussian_of_the_definition(categorie
 
 @pytest.mark.parametrize("sigma", [0.4, 3.0])
 def test_probabilities_and_values_are_multiplied_by_the_neighborhood(sigma):
-    logits, values = jit(pooling(sigma))(LOGITS, VALUES)
+    logits, values = jax.jit(pooling(sigma))(LOGITS, VALUES)
     matrix = dense_neighborhood(6, sigma)
     probs = np.einsum("ij,bdj->bdi", matrix, softmax(np.float64(LOGITS), axis=-1))
     np.testing.assert_allclose(jax.nn.softmax(logits), probs, rtol=1e-4)
@@ -61,7 +61,9 @@ def test_gradients_are_those_of_the_definition():
         probs = jnp.einsum("ij,bdj->bdi", matrix, jax.nn.softmax(logits))
         return jnp.sum(weights * probs * jnp.einsum("ij,bdj->bdi", matrix, values))
 
-    for found, expected in zip(*(jit(jax.grad(of, (0, 1)))(LOGITS, VALUES) for of in (ours, definition)), strict=True):
+    for found, expected in zip(
+        *(jax.jit(jax.grad(of, (0, 1)))(LOGITS, VALUES) for of in (ours, definition)), strict=True
+    ):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
@@ -77,7 +79,7 @@ def test_sigma_zero_is_the_identity_exactly_in_value_and_gradient(at_step):
 
 def test_probabilities_that_underflow_keep_a_finite_logit_and_gradient():
     logits = jnp.array([0.0, -300.0, -600.0, -300.0, -600.0, -900.0])
-    found, gradient = jit(lambda of: jax.jvp(lambda of: pooling(0.1)(of, of)[0], (of,), (jnp.ones(6),)))(logits)
+    found, gradient = jax.jit(lambda of: jax.jvp(lambda of: pooling(0.1)(of, of)[0], (of,), (jnp.ones(6),)))(logits)
     # The nearest neighbor of the certain one takes exp(-1 / sigma) of it, less the normalization at its border.
     weights = np.exp(-(np.arange(3) ** 2) / 0.1)
     column = -10.0 - np.log(weights.sum()) - np.log(weights[:2].sum())
@@ -87,7 +89,7 @@ def test_probabilities_that_underflow_keep_a_finite_logit_and_gradient():
 
 
 def test_a_wide_neighborhood_makes_every_category_alike():
-    logits, values = jit(pooling(1e8))(LOGITS, VALUES)
+    logits, values = jax.jit(pooling(1e8))(LOGITS, VALUES)
     np.testing.assert_allclose(jax.nn.softmax(logits), 1 / 6, rtol=1e-5)
     np.testing.assert_allclose(values, np.broadcast_to(VALUES.mean(-1, keepdims=True), (2, 3, 6)), rtol=1e-4, atol=1e-6)
 
@@ -113,22 +115,22 @@ def test_the_distribution_is_that_of_masked_pooled_values(deterministic):
         mask = jax.nn.one_hot(jax.random.categorical(mask_key, logits), 6)
         return mask * pooled
 
-    x = jit(jax.vmap(by_definition))(jax.random.split(jax.random.key(3), 2**15))
+    x = jax.jit(jax.vmap(by_definition))(jax.random.split(jax.random.key(3), 2**15))
     assert_close_to_mean(x, pooled.mean)
     assert_close_to_mean((np.asarray(x) - np.asarray(pooled.mean)) ** 2, pooled.variance)
     assert_close_to_mean(x != 0, pooled.probs)
     if not deterministic:
-        assert_close_to_mean(-jit(jax.vmap(pooled.log_prob))(x), pooled.entropy())
+        assert_close_to_mean(-jax.jit(jax.vmap(pooled.log_prob))(x), pooled.entropy())
 
 
 def test_it_stands_between_a_layer_and_its_draw():
     layer, features = DenseCTC(masks=2, categories=6, beta=1.0), jax.random.normal(jax.random.key(4), (3, 5))
     q = call(layer, randomized(layer, features, method="distribution"), features, method="distribution")
-    draw = jit(lambda q, sigma: layer.draw(jax.random.key(1), pooling(sigma).distribution(q)), static_argnums=1)
+    draw = jax.jit(lambda q, sigma: layer.draw(jax.random.key(1), pooling(sigma).distribution(q)), static_argnums=1)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
         draw(q, 0.0),
-        jit(layer.draw)(jax.random.key(1), q),
+        jax.jit(layer.draw)(jax.random.key(1), q),
     )
 
 

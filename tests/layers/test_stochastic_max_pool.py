@@ -8,7 +8,7 @@ import pytest
 from scipy.special import softmax
 
 from ctc_jax.layers import StochasticMaxPool
-from tests.layers.conftest import assert_close_to_mean, call, jit, many, randomized, with_gradient
+from tests.layers.conftest import assert_close_to_mean, call, many, randomized, with_gradient
 
 KEY = jax.random.key(0)
 FEATURES = jax.random.normal(jax.random.key(1), (2, 4, 6, 3))
@@ -87,7 +87,7 @@ def test_gradients_through_values_are_those_of_the_selected_positions():
         found = StochasticMaxPool((2, 2), beta=1.0).apply({}, KEY, features)
         return found.value.sum(), found.value
 
-    gradient, pooled = jit(jax.grad(value, has_aux=True))(FEATURES)
+    gradient, pooled = jax.jit(jax.grad(value, has_aux=True))(FEATURES)
     assert set(np.unique(gradient)) == {0.0, 1.0}
     picked = np.float64(gradient * FEATURES).reshape(2, 2, 2, 3, 2, 3).sum(axis=(2, 4))
     np.testing.assert_allclose(picked, pooled, rtol=1e-6)

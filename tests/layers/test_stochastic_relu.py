@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 
 from ctc_jax.layers import StochasticReLU
-from tests.layers.conftest import call, jit, many, with_gradient
+from tests.layers.conftest import call, many, with_gradient
 
 FEATURES = jnp.array([[-2.0, -0.3, 0.0, 0.4, 3.0], [1.0, -1.0, 0.0, 2.5, -4.0]])
 KEY = jax.random.key(0)
@@ -24,7 +24,7 @@ def test_its_limit_is_relu_in_value_and_gradient(beta):
     def layer(features):
         return StochasticReLU(beta=beta).apply({}, KEY, features).value
 
-    np.testing.assert_array_equal(jit(layer)(FEATURES), nn.relu(FEATURES))
+    np.testing.assert_array_equal(jax.jit(layer)(FEATURES), nn.relu(FEATURES))
     if math.isinf(beta):
         ours, theirs = (with_gradient(of, jnp.cos(FEATURES), FEATURES) for of in (layer, nn.relu))
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)

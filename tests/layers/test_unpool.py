@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.layers import StochasticMaxPool, Unpool
-from tests.layers.conftest import call, jit
+from tests.layers.conftest import call
 
 KEY = jax.random.key(0)
 FEATURES = jax.random.normal(jax.random.key(1), (2, 4, 6, 3))
@@ -39,7 +39,7 @@ def test_in_the_limit_it_is_the_gradient_of_max_pooling():
 def test_it_is_the_transpose_of_the_pooling_for_given_masks(off):
     layer = StochasticMaxPool((2, 2), off=off, beta=0.5)
     q = call(layer, {}, FEATURES, method="distribution")
-    mask = jit(layer.draw)(KEY, q).mask
+    mask = jax.jit(layer.draw)(KEY, q).mask
     pooled = jax.random.normal(jax.random.key(2), (2, 2, 3, 3))
     left = jnp.sum(Unpool((2, 2))(pooled, mask) * FEATURES)
     np.testing.assert_allclose(left, jnp.sum(pooled * layer.select(mask, q.values.mean)), rtol=1e-4)

@@ -11,7 +11,6 @@ from scipy.stats import norm
 from ctc_jax import gradients
 from ctc_jax.data import Batch
 from ctc_jax.errors import ConfigError
-from tests.gradients.conftest import compiled
 
 INFERENCE = ["top_down", "bottom_up"]
 FAMILIES = ["gaussian", "ctc_pool", "ctc_relu"]
@@ -28,7 +27,7 @@ def build(make_model, randomize):
         if case not in made:
             options = {"width": 3, "blocks": 0, "features": 2, "shape": (2, 2, 1), **changes}
             model = make_model("ctc_hierarchy", **options)
-            params = randomize(compiled(model.init)(jax.random.key(0)), 0.4)
+            params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.4)
             # q and p not too far apart: else a few of its samples have nearly all of the weight.
             for name in params:
                 if name.startswith(("posteriors", "priors", "top")):
@@ -58,7 +57,7 @@ def by_recognition(model, params, batch, draws=DRAWS):
         latents, log_q = model.recognize(params, key, batch)
         return (model.log_joint(params, batch, latents) - log_q)[0]
 
-    return log_mean(compiled(jax.vmap(weight))(jax.random.split(jax.random.key(1), draws)))
+    return log_mean(jax.jit(jax.vmap(weight))(jax.random.split(jax.random.key(1), draws)))
 
 
 @pytest.mark.parametrize("inference", INFERENCE)
@@ -73,14 +72,14 @@ def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(buil
         law = model.network.families[0].law(model.applied(params).apply("prior", 0, hidden))
         return law.logits, law.values.loc, law.values.scale
 
-    logits, loc, scale = (np.asarray(part, np.float64)[:, 0] for part in compiled(prior)(jnp.asarray(grid[:, None])))
+    logits, loc, scale = (np.asarray(part, np.float64)[:, 0] for part in jax.jit(prior)(jnp.asarray(grid[:, None])))
     log_mask = logits - logsumexp(logits, axis=1, keepdims=True)
 
     def likelihood(top, latent):
         pixels = model.decode(params, {"top": top, "level_1": latent})
         return pixels.log_prob(jnp.broadcast_to(one_image.image, (len(top), *one_image.image.shape[1:])))
 
-    likelihood, cell, terms = compiled(likelihood), np.log(grid[1] - grid[0]), []
+    likelihood, cell, terms = jax.jit(likelihood), np.log(grid[1] - grid[0]), []
     for mask in range(4):
         latent = np.zeros((len(top), 1, 4), np.float32)
         # Exactly 0 would be no value of a mask that is on: its density there is that nearby.
@@ -121,7 +120,7 @@ def test_the_three_questions_agree(build, one_image, changes):
         return pixels.log_prob(image)[0]
 
     keys = jax.random.split(jax.random.key(2), DRAWS)
-    prior, prior_error = log_mean(compiled(jax.vmap(from_prior))(keys))
+    prior, prior_error = log_mean(jax.jit(jax.vmap(from_prior))(keys))
     found, error = by_recognition(model, params, batch)
     assert abs(found - prior) < 4.5 * np.hypot(error, prior_error) + 1e-4
     assert max(error, prior_error) < 0.25
@@ -132,7 +131,7 @@ def test_the_three_questions_agree(build, one_image, changes):
         by_parts = terms.log_likelihood - sum(terms.kl.values())
         return by_parts[0], (model.log_joint(params, batch, latents) - log_q)[0]
 
-    by_parts, by_sample = (np.asarray(part, np.float64) for part in compiled(jax.vmap(both))(keys))
+    by_parts, by_sample = (np.asarray(part, np.float64) for part in jax.jit(jax.vmap(both))(keys))
     difference = by_parts - by_sample
     assert abs(difference.mean()) < 4.5 * difference.std() / np.sqrt(DRAWS) + 1e-4
     assert by_parts.mean() < found
@@ -148,7 +147,7 @@ def test_masks_are_in_log_q(build, one_image, inference):
         return latents["level_1"], log_q, log_masks, model.mask_probs(params, key, one_image)["level_1"]
 
     for key in jax.random.split(jax.random.key(5), 4):
-        latent, log_q, log_masks, probs = compiled(parts)(key)
+        latent, log_q, log_masks, probs = jax.jit(parts)(key)
         chosen = np.asarray(latent)[0, 0] != 0
         assert chosen.sum() == 1
         np.testing.assert_allclose(log_masks[0], np.log(np.asarray(probs)[0, 0][chosen][0]), rtol=1e-4)
@@ -170,7 +169,7 @@ def test_what_masks_cost_is_their_part_of_the_kl(build, one_image, families):
         return model.mask_price(params, key, one_image)["level_1"][0], jnp.sum(q * jnp.log(q / p))
 
     drawn, exact = (
-        np.asarray(of, np.float64) for of in compiled(jax.vmap(both))(jax.random.split(jax.random.key(8), DRAWS))
+        np.asarray(of, np.float64) for of in jax.jit(jax.vmap(both))(jax.random.split(jax.random.key(8), DRAWS))
     )
     assert exact.mean() > 1e-3
     assert abs(drawn.mean() - exact.mean()) < 4.5 * np.sqrt((drawn.var() + exact.var()) / DRAWS)
@@ -189,7 +188,7 @@ def test_gradients_by_samples_have_the_mean_of_enumeration(build, one_image, fam
             terms = replace(model, estimator=estimator).elbo_terms(params, key, one_image)
             return jnp.sum(terms.log_likelihood - sum(terms.kl.values()))
 
-        return compiled(jax.vmap(jax.grad(bound), in_axes=(None, 0)))
+        return jax.jit(jax.vmap(jax.grad(bound), in_axes=(None, 0)))
 
     found = gradient("rloo")(params, jax.random.split(jax.random.key(6), DRAWS))
     expected = gradient("enumerate")(params, jax.random.split(jax.random.key(7), DRAWS))
@@ -204,14 +203,14 @@ def test_gradients_by_samples_have_the_mean_of_enumeration(build, one_image, fam
 def test_masks_of_one_image_may_be_given_the_values_of_another(build, one_image):
     """Latents drawn from the prior below those given: the same top code, and the same level where it is given."""
     model, params = build(levels=2, shape=(4, 4, 1))
-    latents, _ = compiled(model.generate, static_argnums=2)(params, jax.random.key(0), 2)
-    below = compiled(model.generate_below)
+    latents, _ = jax.jit(model.generate, static_argnums=2)(params, jax.random.key(0), 2)
+    below = jax.jit(model.generate_below)
     fixed, _ = below(params, jax.random.key(1), {"top": latents["top"], "level_2": latents["level_2"]})
     np.testing.assert_array_equal(fixed["level_2"], latents["level_2"])
     assert (np.asarray(fixed["level_1"]) != np.asarray(latents["level_1"])).any()
     again, pixels = below(params, jax.random.key(9), latents)
     np.testing.assert_array_equal(again["level_1"], latents["level_1"])
-    np.testing.assert_allclose(pixels.mean, compiled(model.decode)(params, latents).mean, rtol=1e-5)
+    np.testing.assert_allclose(pixels.mean, jax.jit(model.decode)(params, latents).mean, rtol=1e-5)
 
 
 def test_only_logits_come_with_masks(build):
@@ -242,7 +241,7 @@ def test_values_start_where_they_are_told_to_and_q_beside_the_prior(make_model, 
     """Whatever the features: kernels are 0 here. So the KL of a level is 0 at the start, and not that of N(0, 1)."""
     changes = {"value_loc": 1.5, "value_scale": 0.4, "shape": (2, 2, 1), "inference": inference}
     model = make_model("ctc_hierarchy", **changes)
-    params = compiled(model.init)(jax.random.key(0))
+    params = jax.jit(model.init)(jax.random.key(0))
     biases = jax.tree_util.tree_map_with_path(lambda path, leaf: leaf * (path[-1].key == "bias"), params)
     latents, _ = model.generate(biases, jax.random.key(0), 1)
     prior = model.applied(biases).descend(latents)[1]["level_1"].values

@@ -13,7 +13,6 @@ from ctc_jax import gradients
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, PerLatent
 from ctc_jax.models.latent_chain import Ending, draw, elbo_terms, laws
 from ctc_jax.models.mask_law import MaskLaw
-from tests.gradients.conftest import compiled
 
 KEYS = 2**14
 WEIGHT = 0.6
@@ -96,7 +95,7 @@ def by_estimator(name, kind, keys):
             elbo_terms(chain, key, estimator, params=params, context=CONTEXT, kl_weight=WEIGHT, step=jnp.int32(0))
         )
 
-    return compiled(jax.vmap(jax.grad(one), in_axes=(None, 0)))(weights_of(), keys)
+    return jax.jit(jax.vmap(jax.grad(one), in_axes=(None, 0)))(weights_of(), keys)
 
 
 def by_enumeration(kind, keys):
@@ -119,7 +118,7 @@ def by_enumeration(kind, keys):
 
         return jnp.sum(rest(chain.start(), 0, key))
 
-    return compiled(jax.vmap(jax.grad(one), in_axes=(None, 0)))(weights_of(), keys)
+    return jax.jit(jax.vmap(jax.grad(one), in_axes=(None, 0)))(weights_of(), keys)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +182,7 @@ def test_the_terms_are_those_of_a_plain_draw_in_the_mean(name):
         drawn = draw(chain, key)
         return {"log_likelihood": drawn.log_likelihood, **drawn.kl}
 
-    found, expected = compiled(jax.vmap(terms))(keys), compiled(jax.vmap(plain))(jax.random.split(keys[0], KEYS))
+    found, expected = jax.jit(jax.vmap(terms))(keys), jax.jit(jax.vmap(plain))(jax.random.split(keys[0], KEYS))
     if name == "double_cv":
         # Nested: the parts' sum is the objective's value, and the likelihood takes up the difference.
         weighted = {"first": WEIGHT, "second": WEIGHT, "log_likelihood": -1.0}
@@ -200,7 +199,7 @@ def test_log_q_and_the_laws_are_those_of_the_draw(kind):
         log_masks = {name: found[name].mask_log_prob(drawn.latents[name]) for name in chain.names}
         return (drawn.log_q, drawn.log_masks), (log_q, log_masks)
 
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4), *compiled(both)(weights_of(), jax.random.key(3)))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4), *jax.jit(both)(weights_of(), jax.random.key(3)))
 
 
 def test_an_estimator_that_carries_its_gradient_is_right_where_the_rest_is_linear():
@@ -219,7 +218,7 @@ def test_an_estimator_that_carries_its_gradient_is_right_where_the_rest_is_linea
         return objective(elbo_terms(One(CATEGORICAL, weights), key, estimator, params={}, context=CONTEXT))
 
     found, expected = (
-        compiled(jax.grad(partial(by, bound_estimator(name, CATEGORICAL))))(weights_of(), jax.random.key(0))
+        jax.jit(jax.grad(partial(by, bound_estimator(name, CATEGORICAL))))(weights_of(), jax.random.key(0))
         for name in ("straight_through", "enumerate")
     )
     np.testing.assert_allclose(found["first"]["logits"], expected["first"]["logits"], rtol=1e-4, atol=1e-6)
@@ -234,7 +233,7 @@ def test_each_latent_may_have_an_estimator_of_its_own():
             chain = Pair(CATEGORICAL, weights)
             return objective(elbo_terms(chain, jax.random.key(0), estimator, params={}, context=CONTEXT))
 
-        return compiled(jax.grad(of))(weights_of())
+        return jax.jit(jax.grad(of))(weights_of())
 
     mixed = gradient(PerLatent((("first", one), ("second", other))))
     twice = gradient(PerLatent((("first", one), ("second", one))))

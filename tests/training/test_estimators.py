@@ -1,7 +1,6 @@
 """Every registered estimator in a training step of a tiny model, and one with learned parameters in whole runs."""
 
 import io
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +29,6 @@ MASKS = {
     "estimator__baseline_width": 4,
 }
 HIERARCHY = {"model__name": "ctc_hierarchy", "model__levels": 1, "likelihood__output_layer": True, "model__channels": 4}
-# Compiled in a third of the time: what runs for a millisecond need not run fast.
-QUICK = {"xla_backend_optimization_level": 0}
 SPACE = ImageSpace((4, 4, 1), 1, 1)
 
 
@@ -54,7 +51,7 @@ def test_an_estimator_trains_what_it_should(masks, name):
     step = training.build_step(config, model)
     images = np.random.default_rng(0).integers(0, 2, (3, 8, 4, 4, 1)).astype(np.uint8)
 
-    @partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def train(images):
         start = step.init()
         return start.params, *step(start, Batch(images, jnp.zeros((3, 8), jnp.int32)))
@@ -82,7 +79,7 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
 
     keys = jax.random.split(jax.random.key(1), 512)
     moved = {**params, "estimator": jax.tree.map(lambda leaf: leaf + 1.0, params["estimator"])}
-    compute = jax.jit(jax.vmap(jax.grad(bound), in_axes=(None, 0)), compiler_options=QUICK)
+    compute = jax.jit(jax.vmap(jax.grad(bound), in_axes=(None, 0)))
     one, other = compute(params, keys), compute(moved, keys)
     np.testing.assert_array_equal(one["first"]["kernel"], other["first"]["kernel"])  # pathwise: no baseline in it
     difference = np.asarray(one["posterior"]["kernel"] - other["posterior"]["kernel"])
@@ -158,7 +155,7 @@ def test_the_importance_weighted_objective_trains_masks(masks):
     step = training.build_step(config, model)
     image = np.random.default_rng(0).integers(0, 2, (1, 1, 4, 4, 1)).astype(np.uint8)
     images = jnp.asarray(np.broadcast_to(image, (200, 8, 4, 4, 1)))
-    train = jax.jit(lambda: step(step.init(), Batch(images, jnp.zeros((200, 8), jnp.int32))), compiler_options=QUICK)
+    train = jax.jit(lambda: step(step.init(), Batch(images, jnp.zeros((200, 8), jnp.int32))))
     metrics = train()[1]
     bound = np.asarray(metrics["importance_bound_nats"])
     # One image again and again: at the end the model knows it, whose entropy is 0.
