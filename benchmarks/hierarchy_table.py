@@ -21,6 +21,7 @@ PROTOTYPE = {
     "pooling, reinmax": -89.9,
 }
 PICTURES = ("samples", "one_code", "masks", "what_where")
+LEVEL_FIGURES = ("kl_nats/", "mask_kl_nats/", "mask_information_nats/", "masks_used/")
 
 
 def row(name: str, tests: Sequence[Mapping[str, float]], training: Sequence[Mapping[str, float]]) -> dict:
@@ -36,7 +37,7 @@ def row(name: str, tests: Sequence[Mapping[str, float]], training: Sequence[Mapp
     def mean(key):
         return float(np.mean([test[key] for test in tests]))
 
-    levels = sorted(key for key in tests[0] if key.startswith(("kl_nats/", "mask_information_nats/", "masks_used/")))
+    levels = sorted(key for key in tests[0] if key.startswith(LEVEL_FIGURES))
     return {
         "levels": name,
         "seeds": len(tests),
@@ -57,6 +58,8 @@ def main() -> None:
         "--presets", nargs="+", default=["", "gaussian", "flat", "relu"], help="of the config, with changes ,KEY=VALUE"
     )
     flags.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    flags.add_argument("--title", default="A hierarchy on binarized MNIST, by the family of its levels")
+    flags.add_argument("--pictures", nargs="*", default=list(PICTURES), help="of the first seed; none where empty")
     flags.add_argument("--alone", action="store_true", help="no rows of the prototype")
     flags.add_argument("--workdirs", type=Path, default=ROOT / "runs" / "benchmarks", help="directory of the runs")
     arguments, overrides = flags.parse_known_args()
@@ -72,10 +75,12 @@ def main() -> None:
                 [training_figures(run) for run in runs],
             )
         )
-        pictures += copy_pictures(runs[0], arguments.output.with_suffix(""), PICTURES)
+        if arguments.pictures:
+            pictures += copy_pictures(runs[0], arguments.output.with_suffix(""), arguments.pictures)
     notes = [
-        "Test set, each image once, one sample an image for the ELBO; means over seeds. Information of a mask with the "
-        "image is the mean over masks, nats; used are masks that say more than 0.01 nats."
+        "Test set, each image once, one sample an image for the ELBO; means over seeds. KLs in nats; `mask kl` is the "
+        "part of a level's KL that its masks have. Information of a mask with the image is the mean over masks, nats; "
+        "used are masks that say more than 0.01 nats."
     ]
     if not arguments.alone:
         rows += [
@@ -83,7 +88,7 @@ def main() -> None:
             for name, elbo in PROTOTYPE.items()
         ]
         notes[0] += " The prototype is another net, of about 0.4 million parameters."
-    write(arguments.output, "A hierarchy on binarized MNIST, by the family of its levels", {"": rows}, notes + pictures)
+    write(arguments.output, arguments.title, {"": rows}, notes + pictures)
 
 
 if __name__ == "__main__":
