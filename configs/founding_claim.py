@@ -18,7 +18,6 @@ SHARED = {
     "likelihood.name": "logistic",
     "likelihood.components": 5,
     "train.steps": 2_000,
-    "train.learning_rate": 4e-3,
     "train.clip_norm": 1_000.0,
     "train.evaluate_every": 500,
     "train.checkpoint_every": 500,

@@ -18,7 +18,7 @@ SHARED = {
     "estimator.name": "reinmax",
     "train.steps": 3_000,
     "train.batch_size": 64,
-    "train.learning_rate": 8e-3,
+    "train.learning_rate": 4e-3,
     "train.clip_norm": 200.0,
     "train.warmup_steps": 100,
     "train.log_every": 100,

@@ -48,9 +48,19 @@ class UnitParameters(NamedTuple):
         scale = None if self.scale is None else arrange(self.scale)
         return UnitParameters(arrange(self.logits), arrange(self.loc), scale, self.hard)
 
-    def changed(self, change: "UnitParameters") -> "UnitParameters":
-        """Logits and locations plus, scales times those of a change; neither side is hard or deterministic."""
-        return UnitParameters(self.logits + change.logits, self.loc + change.loc, self.scale * change.scale, hard=False)
+    def changed(self, change: "UnitParameters", *, tied: bool) -> "UnitParameters":
+        """Logits plus those of a change, locations moved by so many of their scales, scales times those of the change.
+
+        The KL of values so changed to these is 1/2 sum (loc^2 + scale^2 - 1) - log scale of the change alone: narrow
+        values do not make it explode, as a step in nats of their own would.
+
+        Args:
+          change: neither it nor this is hard or deterministic.
+          tied: logits are those of the locations, and move as they do.
+        """
+        moved = self.scale * change.loc
+        by = self.scale * change.logits if tied else change.logits
+        return UnitParameters(self.logits + by, self.loc + moved, self.scale * change.scale, hard=False)
 
     @property
     def values(self) -> Distribution:

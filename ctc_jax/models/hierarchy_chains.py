@@ -43,7 +43,7 @@ class TopDown:
         prior = self.network.apply("prior", level, hidden)
         change = self.network.apply("posterior", level, features[level], hidden)
         family = self.network.families[level]
-        law = family.law(prior.changed(change))
+        law = family.law(prior.changed(change, tied=self.network.network.beta is not None))
         return law, law.kl(family.law(prior))
 
     def advance(self, carry, index, mask, values):

@@ -1,3 +1,4 @@
+import math
 import sys
 from dataclasses import replace
 
@@ -67,7 +68,9 @@ def test_twin_is_the_limit_of_the_hierarchy(families, batch):
         if name.startswith(("priors", "posteriors")):
             log_scale = value["parameters"]["log_scale"]
             narrow = {"kernel": 0.0 * log_scale["kernel"], "bias": 0.0 * log_scale["bias"] - 20.0}
-            loc = jax.tree.map(jnp.zeros_like, value["loc"]) if name.startswith("priors") else params[name]["loc"]
+            # A change of location counts in the prior's scales, which are e^-8.
+            factor, of = (0.0, value) if name.startswith("priors") else (math.exp(8.0), params[name])
+            loc = jax.tree.map(lambda leaf, factor=factor: factor * leaf, of["loc"])
             whole[name] = {"loc": loc, "parameters": {**value["parameters"], "log_scale": narrow}}
         else:
             whole[name] = params[name]

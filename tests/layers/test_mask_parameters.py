@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpyro.distributions.kl import kl_divergence
 
-from ctc_jax.layers.mask_parameters import MaskParameters
+from ctc_jax.layers.mask_parameters import MaskParameters, UnitParameters
 from tests.layers.conftest import call, randomized
 
 FEATURES = jax.random.normal(jax.random.key(3), (2, 5, 4))
@@ -59,3 +59,26 @@ def test_low_precision_features_give_float32():
     module = MaskParameters(None, gaussian=True)
     units = jax.eval_shape(lambda: module.init_with_output(jax.random.key(0), FEATURES.astype(jnp.bfloat16))[0])
     assert {of.dtype for of in jax.tree.leaves((units.logits, units.loc, units.scale))} == {np.dtype(np.float32)}
+
+
+def units_of(seed, logits=None):
+    random = np.random.default_rng(seed)
+    loc, log_scale, free = random.normal(size=(3, 2, 5)).astype(np.float32)
+    return UnitParameters(free if logits is None else logits(loc), loc, np.exp(log_scale), hard=False)
+
+
+def test_the_kl_of_changed_values_is_that_of_the_change_to_a_standard_normal_however_narrow_they_were():
+    units, change = units_of(0), units_of(1)
+    narrow = units._replace(scale=1e-3 * units.scale)
+    expected = 0.5 * (change.loc**2 + change.scale**2 - 1.0) - np.log(change.scale)
+    for before in (units, narrow):
+        changed = before.changed(change, tied=False)
+        np.testing.assert_allclose(kl_divergence(changed.values, before.values), expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_array_equal(changed.logits, before.logits + change.logits)
+
+
+def test_tied_logits_are_still_beta_times_the_location_after_a_change():
+    units, change = (units_of(seed, lambda loc: 2.5 * loc) for seed in (0, 1))
+    changed = units.changed(change, tied=True)
+    assert np.abs(changed.loc - units.loc).max() > 0.1
+    np.testing.assert_allclose(changed.logits, 2.5 * changed.loc, rtol=1e-5, atol=1e-6)
