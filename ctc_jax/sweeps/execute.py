@@ -13,6 +13,7 @@ import submitit
 
 from ctc_jax.errors import UserError
 from ctc_jax.reporting.progress import format_duration
+from ctc_jax.sweeps.core_shares import core_shares
 from ctc_jax.sweeps.expand import Run, load_sweep
 from ctc_jax.sweeps.job import Job
 from ctc_jax.sweeps.summary import Outcome, write_summary
@@ -39,8 +40,9 @@ def execute(
     """Runs every run of the sweep, then lists the failures; `root/sweep.html` is kept up to date.
 
     A run is `COMMAND --config=CONFIG_FILE --workdir=ROOT/NAME EXTRA --config.KEY=VALUE ...`, its output is appended to
-    `ROOT/logs/NAME.log`. Runs that are finished say so and end at once, others go on: doing the same sweep again
-    completes it. Ctrl-C and SIGTERM stop the runs, which save; a second Ctrl-C kills them.
+    `ROOT/logs/NAME.log`. Local runs that go at once have a share of the cores each. Runs that are finished say so and
+    end at once, others go on: doing the same sweep again completes it. Ctrl-C and SIGTERM stop the runs, which save; a
+    second Ctrl-C kills them.
 
     Args:
       config_file: the experiment's file, perhaps with `:PRESET`.
@@ -63,6 +65,8 @@ def execute(
     (root / "logs").mkdir(parents=True, exist_ok=True)
     submitter = _submitter(executor, root / ".submitit", sweep.resources)
     at_once = parallel if executor == "local" else len(sweep.runs)
+    free_cores: list[frozenset[int]] = core_shares(parallel) if executor == "local" else []
+    cores_of: dict[str, frozenset[int]] = {}
     outcomes = {run.name: Outcome("waiting") for run in sweep.runs}
 
     def summarize() -> None:
@@ -71,7 +75,10 @@ def execute(
     def submit(run: Run) -> submitit.Job:
         flags = [f"--config.{key}={value}" for key, value in run.overrides.items()]
         arguments = [*command, f"--config={config_file}", f"--workdir={root / run.name}", *extra_arguments, *flags]
-        return submitter.submit(Job(arguments, root / "logs" / f"{run.name}.log", local=executor == "local"))
+        if free_cores:
+            cores_of[run.name] = free_cores.pop(0)
+        log, cores = root / "logs" / f"{run.name}.log", cores_of.get(run.name)
+        return submitter.submit(Job(arguments, log, local=executor == "local", cores=cores))
 
     print(f"sweep of {len(sweep.runs)} runs in {root}, {at_once} at once, executor {executor}", flush=True)
     waiting, running, started = list(sweep.runs), {}, {}
@@ -86,6 +93,7 @@ def execute(
                     summarize()
                 for name in [name for name, job in running.items() if job.done()]:
                     exit_code = _exit_code(running.pop(name))
+                    free_cores += [cores_of.pop(name)] if name in cores_of else []
                     outcomes[name] = Outcome("failed" if exit_code else "finished", exit_code)
                     ended = sum(outcome.exit_code is not None for outcome in outcomes.values())
                     duration = format_duration(time.monotonic() - started[name])

@@ -24,10 +24,11 @@ class Job:
       command: program and arguments.
       log: file that standard output and error are appended to.
       local: on this machine, not in a Slurm job.
+      cores: the command is to run on; None is those of this process.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, *, local: bool):
-        self.command, self.log, self.local = tuple(command), log, local
+    def __init__(self, command: Sequence[str], log: Path, *, local: bool, cores: frozenset[int] | None = None):
+        self.command, self.log, self.local, self.cores = tuple(command), log, local, cores
         # submitit's local executor hides all GPUs from its jobs; the command is to see those that we see.
         self.visible_gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
         self._process: subprocess.Popen | None = None
@@ -49,7 +50,7 @@ class Job:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=self.local,  # a terminal's Ctrl-C reaches the sweep alone, which then sends SIGTERM
-                preexec_fn=_default_signals,
+                preexec_fn=self._prepare,
             )
             if self._stops:  # asked while it was starting
                 self._process.terminate()
@@ -64,17 +65,18 @@ class Job:
             deadline = time.monotonic() + SAVE_SECONDS
             while self._process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
-        return DelayedSubmission(Job(self.command, self.log, local=self.local))
+        return DelayedSubmission(Job(self.command, self.log, local=self.local, cores=self.cores))
 
     def _stop(self, signal_number: int, frame: Any) -> None:
         self._stops += 1
         if self._process is not None:
             (self._process.terminate if self._stops == 1 else self._process.kill)()
 
-
-def _default_signals() -> None:
-    """The command answers Ctrl-C again, and Slurm's warning (SIGUSR2, meant for submitit) does not end it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    def _prepare(self) -> None:
+        """The command answers Ctrl-C again, and Slurm's warning (SIGUSR2, meant for submitit) does not end it."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        if self.cores is not None:
+            os.sched_setaffinity(0, self.cores)

@@ -11,6 +11,7 @@ import pytest
 import submitit
 
 from ctc_jax.errors import ConfigError, UserError
+from ctc_jax.sweeps.core_shares import core_shares
 from ctc_jax.sweeps.execute import execute
 
 BASE = ml_collections.ConfigDict({"seed": 0, "data": {"name": "shapes"}})
@@ -81,6 +82,26 @@ def test_runs_get_their_arguments_one_at_a_time_and_failures_are_listed(tmp_path
     assert last[0] == "1 of 3 runs failed:"
     log = root / "logs" / "seed=2.log"
     assert last[1] == f"  seed=2: exit code 1, log {log}: config.seed is 2; allowed: others"
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+def test_runs_that_go_at_once_share_the_cores_out_and_hand_them_on(tmp_path):
+    shares = core_shares(2)
+    path = tmp_path / "cores.py"
+    path.write_text(
+        "import os, pathlib, sys, time\n"
+        "arguments = dict(argument[2:].split('=', 1) for argument in sys.argv[1:])\n"
+        "folder = pathlib.Path(arguments['workdir'])\n"
+        "folder.mkdir(parents=True)\n"
+        "(folder / 'cores').write_text(' '.join(map(str, sorted(os.sched_getaffinity(0)))))\n"
+        "time.sleep(0.5)\n"
+    )
+    root, file = tmp_path / "root", sweep_file(tmp_path, [{"seed": seed} for seed in range(4)])
+    command = [sys.executable, "-S", str(path)]
+    options = {"executor": "local", "root": root, "parallel": 2, "base_config": BASE, "command": command}
+    assert execute("configs/c.py", file, **options) == 0
+    seen = [(root / f"seed={seed}" / "cores").read_text() for seed in range(4)]
+    assert sorted(seen) == sorted(2 * [" ".join(map(str, sorted(share))) for share in shares])
 
 
 def test_several_runs_go_at_once_when_allowed(tmp_path):

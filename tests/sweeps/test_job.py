@@ -44,6 +44,14 @@ def test_exit_code_comes_back_and_output_is_appended(tmp_path):
     assert log.read_text().split() == ["before", "out", "err"]
 
 
+def test_the_command_alone_has_the_cores_it_is_given(tmp_path):
+    before, log = os.sched_getaffinity(0), tmp_path / "log"
+    one = frozenset({max(before)})
+    assert Job(python("import os; print(*os.sched_getaffinity(0))"), log, local=True, cores=one)() == 0
+    assert log.read_text().split() == [str(max(before))]
+    assert os.sched_getaffinity(0) == before
+
+
 @pytest.mark.parametrize("devices", [None, "1,2"])
 def test_command_sees_the_gpus_that_the_sweep_sees(tmp_path, monkeypatch, devices):
     if devices is None:
