@@ -20,7 +20,7 @@ SHARED = {
     "train.steps": 2_000,
     "train.batch_size": 32,
     "train.clip_norm": 1_000.0,
-    "train.evaluate_every": 500,
+    "train.evaluate_every": 1_000,
     "train.checkpoint_every": 500,
     "evaluate.importance_samples": 5,
     "evaluate.quality_samples": 5_000,
