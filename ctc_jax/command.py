@@ -117,6 +117,8 @@ def _evaluate(config: ml_collections.ConfigDict, workdir: Path, signals: _Signal
     writer.close()
     for name, value in numbers.items():
         print(f"  {describe(name, value)}")
+    for sentence in evaluation.collapsed(numbers):
+        print(f"note: {sentence}")
     return _sample(config, workdir, signals, command)
 
 
@@ -148,6 +150,7 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
         config=training.read_config(workdir),
         provenance=training.read_json(workdir / "provenance.json"),
         pictures=pictures,
+        notes=evaluation.collapsed(summary),
     )
     print(f"report: {path}")
     return 0

@@ -1,5 +1,6 @@
 """Whether masks say anything: collapse shows here. Tests: tests/evaluation/test_masks.py."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import jax
@@ -12,6 +13,8 @@ from ctc_jax.models import Model, Params
 
 # A mask is used when it tells more than this of the image, nats. N images find (K - 1) / 2N where there is nothing.
 THRESHOLD = 0.01
+# Masks have collapsed below these: mean entropy, nats; share of used ones; cost of all those of a layer, nats an image.
+SAME, UNUSED, FREE = 0.01, 0.01, 0.1
 
 
 def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: int, seed: int) -> dict[str, float]:
@@ -45,6 +48,22 @@ def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: i
         statistics[f"mask_information_nats/{name}"] = float(says.mean())
         statistics[f"masks_used/{name}"] = float(np.mean(says > THRESHOLD))
     return statistics
+
+
+def collapsed(figures: Mapping[str, float | str]) -> list[str]:
+    """A sentence for each latent whose masks do nothing, by what `mask_statistics` says of them."""
+    prefix, found = "mask_entropy_nats/", []
+    for layer in (name.removeprefix(prefix) for name in figures if name.startswith(prefix)):
+        said, used, price = (figures[f"{of}/{layer}"] for of in ("mask_entropy_nats", "masks_used", "mask_kl_nats"))
+        reason = ""
+        if said < SAME:
+            reason = f"they are always the same (entropy {said:.2g} nats)"
+        elif used < UNUSED:
+            reason = f"{used:.1%} of them say more than {THRESHOLD} nats of the image"
+        elif price < FREE:
+            reason = f"all together they cost {price:.2g} nats an image, and so say what the latents above them do"
+        found += [f"masks of {layer} have collapsed: {reason}"] if reason else []
+    return found
 
 
 def entropy(probs: np.ndarray) -> np.ndarray:

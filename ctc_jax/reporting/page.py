@@ -63,8 +63,9 @@ def write_report(
     config: Mapping[str, Any],
     provenance: Mapping[str, Any],
     pictures: Sequence[Picture],
+    notes: Sequence[str] = (),
 ) -> None:
-    """Writes the page: headline numbers, pictures, curves, command, config, provenance.
+    """Writes the page: headline numbers, notes, pictures, curves, command, config, provenance.
 
     Args:
       path: the HTML file; replaced in one move.
@@ -74,12 +75,14 @@ def write_report(
       config: nested keys; shown flat, with dots.
       provenance: nested keys; `command` is shown as the command that reproduces the run.
       pictures: shown in order.
+      notes: sentences below the numbers.
     """
     command = provenance.get("command")
     rest = {key: value for key, value in provenance.items() if key != "command"}
     body = [
         f"<h1>{_escape(title)}</h1>",
         headline(summary),
+        *(f"<p>{_escape(note)}</p>" for note in notes),
         "<h2>Pictures</h2>" if pictures else "",
         *(_figure(picture.caption, picture.png_path.read_bytes()) for picture in pictures),
         "<h2>Training</h2>",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.data import Split
-from ctc_jax.evaluation.masks import mask_statistics
+from ctc_jax.evaluation.masks import collapsed, mask_statistics
 from ctc_jax.models import Model
 
 
@@ -67,3 +67,27 @@ def test_a_model_without_masks_has_no_such_figures():
 
     split = Split(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int32))
     assert mask_statistics(Continuous(), {}, split, batch_size=2, seed=0) == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "words"),
+    [
+        ([[np.eye(3)[1]] * 2] * 4, [1, 2, 3], "are always the same"),
+        ([[[0.5, 0.25, 0.25]] * 2] * 4, [1, 2, 3], "0.0% of them say more than 0.01 nats of the image"),
+        # They name the image, but their price is nothing.
+        ([[np.eye(3)[value]] * 2 for value in range(3)], [0, 0, 1] + [0] * 9, "cost 0.083 nats an image"),
+    ],
+)
+def test_masks_that_do_nothing_are_said_to_have_collapsed_and_why(table, values, words):
+    split = Split(np.asarray(values, np.uint8).reshape(-1, 1, 1, 1), np.zeros(len(values), np.int32))
+    found = collapsed(mask_statistics(Table(), jnp.asarray(table, jnp.float32), split, batch_size=4, seed=0))
+    assert len(found) == 1
+    assert found[0].startswith("masks of z have collapsed: ")
+    assert words in found[0]
+
+
+def test_masks_that_say_something_at_a_price_have_not_collapsed():
+    split = Split(np.asarray([0, 1, 2], np.uint8).reshape(-1, 1, 1, 1), np.zeros(3, np.int32))
+    table = jnp.asarray([[np.eye(3)[value]] * 2 for value in range(3)], jnp.float32)
+    assert collapsed(mask_statistics(Table(), table, split, batch_size=4, seed=0)) == []
+    assert collapsed({"bound_bpd": 1.0}) == []

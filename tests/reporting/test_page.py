@@ -40,6 +40,7 @@ def report(tmp_path):
         config={"seed": 3, "likelihood": {"name": "ctc", "nested": {"deep": [1, 2]}}},
         provenance={"command": 'python launch.py --config="a b"', "git": {"dirty": True}},
         pictures=[Picture("Samples <b>", tmp_path / "a.png")],
+        notes=["masks of level_1 < all"],
     )
     reader = Reader()
     reader.feed((tmp_path / "report.html").read_text())
@@ -71,6 +72,7 @@ def test_numbers_config_and_command_are_there_in_order(report):
         text.index(piece)
         for piece in (
             "4.812 bpd",
+            "masks of level_1 < all",
             "Samples <b>",
             'python launch.py --config="a b"',
             "likelihood.nested.deep [1, 2]",
