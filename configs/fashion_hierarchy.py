@@ -14,7 +14,6 @@ FASHION = {
     "likelihood.name": "ctc",
     "likelihood.components": 5,
     "likelihood.off": True,
-    "train.learning_rate": 1e-3,
     "train.clip_norm": 1_000.0,
 }
 
