@@ -1,5 +1,6 @@
 """Whole runs for a table: made by launch.py in a process of its own, resumed when broken off, reused when finished."""
 
+import re
 import shutil
 import statistics
 import subprocess
@@ -17,9 +18,13 @@ from ctc_jax.run import Run
 PICTURES = ("mean_and_samples", "samples")
 
 
+# Before a change KEY=VALUE; a value may have commas of its own.
+COMMA = re.compile(r",(?=[\w.]+=)")
+
+
 def name_of(config: str) -> str:
     """`configs/cifar_ctc.py:cpu,likelihood.components=5` -> `cifar_ctc-cpu-components=5`."""
-    file, *changes = config.split(",")
+    file, *changes = COMMA.split(config)
     path, _, preset = file.partition(":")
     # Of a change, the last part of its key; a value may have points of its own.
     changed = ["=".join((key.split(".")[-1], value)) for key, _, value in (change.partition("=") for change in changes)]
@@ -38,7 +43,7 @@ def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:
       SystemExit: launch.py failed; it has said why.
     """
     workdir = root.absolute() / name_of(config)
-    file, *changes = config.split(",")
+    file, *changes = COMMA.split(config)
     arguments = [f"--config={file}", f"--workdir={workdir}", *(f"--config.{change}" for change in changes), *overrides]
     print(f"{config} in {workdir}", flush=True)
     if subprocess.run([sys.executable, "launch.py", *arguments], cwd=ROOT, check=False).returncode:
