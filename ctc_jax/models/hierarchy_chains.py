@@ -11,8 +11,8 @@ from ctc_jax.models.latent_chain import Ending
 from ctc_jax.models.model import pixel_log_prob
 
 
-class TopDown:
-    """The chain of a batch from the top: carries the features of every level and those on the way down.
+class _OfBatch:
+    """What either chain is of.
 
     Args:
       network: with its parameters.
@@ -23,7 +23,15 @@ class TopDown:
 
     def __init__(self, network: AppliedNetwork, batch: Batch, mask_annealing: Array | None, step: Array | None):
         self.network, self.batch, self.mask_annealing, self.step = network, batch, mask_annealing, step
-        self.names = network.names
+
+
+class TopDown(_OfBatch):
+    """The chain of a batch from the top: carries the features of every level and those on the way down."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """From the top downwards."""
+        return self.network.names
 
     def start(self):
         """As `LatentChain` has it."""
@@ -69,19 +77,13 @@ class TopDown:
         return Ending(pixel_log_prob(pixels, self.batch.image, self.mask_annealing), {})
 
 
-class BottomUp:
-    """The chain of a batch from the image: carries masks and values drawn, and the features on the way up.
+class BottomUp(_OfBatch):
+    """The chain of a batch from the image: carries masks and values drawn, and the features on the way up."""
 
-    Args:
-      network: with its parameters.
-      batch: of images.
-      mask_annealing: of the likelihood, or None.
-      step: of training, or None.
-    """
-
-    def __init__(self, network: AppliedNetwork, batch: Batch, mask_annealing: Array | None, step: Array | None):
-        self.network, self.batch, self.mask_annealing, self.step = network, batch, mask_annealing, step
-        self.names = tuple(reversed(network.names))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """From the image upwards."""
+        return tuple(reversed(self.network.names))
 
     def start(self):
         """As `LatentChain` has it."""
