@@ -18,7 +18,7 @@ from absl import logging
 
 from ctc_jax import evaluation, training
 from ctc_jax.errors import choose
-from ctc_jax.reporting import MetricWriter, Picture, read_history, write_report
+from ctc_jax.reporting import MetricWriter, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
 from ctc_jax.training import Outcome
@@ -139,8 +139,6 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
     history = read_history(workdir)
     tested = [line for line in history if line["split"] == "test"]
     summary = {name: value for name, value in (tested or [{}])[-1].items() if name not in ("step", "split")}
-    drawn = sorted((workdir / "samples").glob("*.png"))
-    pictures = [Picture(evaluation.pictures.CAPTIONS.get(path.stem, path.stem), path) for path in drawn]
     path = workdir / "report.html"
     write_report(
         path,
@@ -149,7 +147,7 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
         history=history,
         config=training.read_config(workdir),
         provenance=training.read_json(workdir / "provenance.json"),
-        pictures=pictures,
+        pictures=evaluation.captioned(workdir / "samples"),
         notes=evaluation.collapsed(summary),
     )
     print(f"report: {path}")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax.data import Batch, Split
-from ctc_jax.evaluation.hierarchy_pictures import draw_hierarchy_pictures
+from ctc_jax.evaluation import hierarchy_pictures
 from ctc_jax.evaluation.multimodality import draw_likely
 from ctc_jax.models import Model, Params
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
@@ -19,6 +19,7 @@ CAPTIONS = {
     "samples": "Samples: a latent of the prior, then pixels from the likelihood",
     "reconstructions": "Test images beside the likelihood's mean at a code of the recognition model",
     "mean_and_samples": "Each row one latent of the prior: the likelihood's mean, then samples of the likelihood",
+    **hierarchy_pictures.CAPTIONS,
 }
 SAMPLES = 64
 PAIRS = 32
@@ -54,8 +55,17 @@ def draw_pictures(
         save_png(directory / f"{name}.png", picture)
     pictures = [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
     if isinstance(model, CTCHierarchy):
-        pictures += draw_hierarchy_pictures(model, params, split, directory, levels=levels, seed=seed)
+        pictures += hierarchy_pictures.draw_hierarchy_pictures(
+            model, params, split, directory, levels=levels, seed=seed
+        )
     return pictures
+
+
+def captioned(directory: Path) -> list[Picture]:
+    """The pictures in a directory with their captions, as they are drawn; others after them, by name."""
+    place = {name: index for index, name in enumerate(CAPTIONS)}
+    paths = sorted(directory.glob("*.png"), key=lambda path: (place.get(path.stem, len(place)), path.stem))
+    return [Picture(CAPTIONS.get(path.stem, path.stem), path) for path in paths]
 
 
 @partial(jax.jit, static_argnums=(0, 3))

@@ -8,7 +8,8 @@ from PIL import Image
 
 from ctc_jax.data import Batch, Split
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
-from ctc_jax.evaluation import draw_pictures, reconstruct_images, sample_images
+from ctc_jax.evaluation import captioned, draw_pictures, reconstruct_images, sample_images
+from ctc_jax.evaluation.hierarchy_pictures import CAPTIONS
 from ctc_jax.models import Model
 from ctc_jax.reporting import grid, mean_and_samples, pair_grid
 
@@ -114,3 +115,12 @@ def test_reconstruct_images_gives_the_likelihoods_mean_in_levels(images, params)
     batch = Batch(jnp.asarray(images[:5]), jnp.zeros(5, jnp.int32))
     found = reconstruct_images(Certain(), params, jax.random.key(0), batch)
     np.testing.assert_allclose(found, coin(images[:5], 0.5), atol=1e-6)
+
+
+def test_pictures_in_a_directory_have_their_captions_in_the_order_of_drawing(tmp_path):
+    for name in ("another", "masks", "samples", "one_code"):
+        (tmp_path / f"{name}.png").touch()
+    found = captioned(tmp_path)
+    assert [picture.png_path.stem for picture in found] == ["samples", "one_code", "masks", "another"]
+    assert [picture.caption for picture in found[1:]] == [CAPTIONS["one_code"], CAPTIONS["masks"], "another"]
+    assert captioned(tmp_path / "none") == []
