@@ -101,7 +101,9 @@ def test_runs_that_go_at_once_share_the_cores_out_and_hand_them_on(tmp_path):
     options = {"executor": "local", "root": root, "parallel": 2, "base_config": BASE, "command": command}
     assert execute("configs/c.py", file, **options) == 0
     seen = [(root / f"seed={seed}" / "cores").read_text() for seed in range(4)]
-    assert sorted(seen) == sorted(2 * [" ".join(map(str, sorted(share))) for share in shares])
+    words = [" ".join(map(str, sorted(share))) for share in shares]
+    assert seen[:2] == words
+    assert set(seen[2:]) <= set(words)  # whichever of the first two ended first handed its own on
 
 
 def test_several_runs_go_at_once_when_allowed(tmp_path):
