@@ -65,11 +65,24 @@ def read_config(workdir: Path) -> dict[str, Any]:
     """The nested config of the run in `workdir`.
 
     Raises:
-      UserError: there is no run, or its config.json cannot be read.
+      UserError: there is no run, its config.json cannot be read, or it is of a version that no longer loads.
     """
     if not (Path(workdir) / "config.json").exists():
         raise UserError(f"no run in {workdir}: it has no config.json")
-    return read_json(Path(workdir) / "config.json")
+    config = read_json(Path(workdir) / "config.json")
+    _check_parameters_mean_the_same(config, workdir)
+    return config
+
+
+def _check_parameters_mean_the_same(config: Mapping[str, Any], workdir: Path) -> None:
+    """Refuses hierarchies from before q moved locations by the prior's scales: these runs lack `model.value_loc`."""
+    model = config.get("model", {})
+    if model.get("name") != "ctc_hierarchy" or "value_loc" in model or model.get("inference") == "bottom_up":
+        return
+    raise UserError(
+        f"the run in {workdir} is a hierarchy of an earlier version, in which its parameters meant another model; "
+        "train it again, in another --workdir, or load it with the version in its provenance.json"
+    )
 
 
 def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:

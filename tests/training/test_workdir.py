@@ -51,6 +51,20 @@ def test_a_run_from_before_a_key_is_that_of_the_value_which_means_the_same(tmp_p
     assert upgrade({"train": {"cpu_devices": 0}}) == {"train": {"cpu_devices": 0}}
 
 
+def test_a_hierarchy_whose_parameters_meant_another_model_is_refused(tmp_path):
+    def run(folder, **model):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text(json.dumps({"model": model}))
+        return tmp_path / folder
+
+    old = run("old", name="ctc_hierarchy", inference="top_down")
+    with pytest.raises(UserError, match=r"old is a hierarchy of an earlier version.*train it again"):
+        read_config(old)
+    read_config(run("new", name="ctc_hierarchy", inference="top_down", value_loc=0.0))
+    read_config(run("upwards", name="ctc_hierarchy", inference="bottom_up"))
+    read_config(run("other", name="conv_vae"))
+
+
 def test_every_new_key_is_one_of_the_config():
     assert NEW_KEYS.keys() <= flatten(base.get_config().to_dict()).keys()
 
