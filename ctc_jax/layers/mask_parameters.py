@@ -58,9 +58,8 @@ class UnitParameters(NamedTuple):
           change: neither it nor this is hard or deterministic.
           tied: logits are those of the locations, and move as they do.
         """
-        moved = self.scale * change.loc
-        by = self.scale * change.logits if tied else change.logits
-        return UnitParameters(self.logits + by, self.loc + moved, self.scale * change.scale, hard=False)
+        logits = self.logits + (self.scale * change.logits if tied else change.logits)
+        return UnitParameters(logits, self.loc + self.scale * change.loc, self.scale * change.scale, hard=False)
 
     @property
     def values(self) -> Distribution:

@@ -112,7 +112,7 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         gradients.build(config.estimator, mask_kinds=model.mask_kinds)
         return model
     if "," in config.estimator.name:
-        # A model without levels has one latent with masks, and of these none has a name that an estimator asks for.
+        # A model of one latent with masks names none: one estimator is all that it can have.
         latents = getattr(model, "mask_latents", {})
         return dataclasses.replace(model, estimator=gradients.build_per_latent(config.estimator, latents))
     estimator = gradients.build(

@@ -77,8 +77,10 @@ def read_config(workdir: Path) -> dict[str, Any]:
 def _check_parameters_mean_the_same(config: Mapping[str, Any], workdir: Path) -> None:
     """Refuses hierarchies from before q moved locations by the prior's scales: these runs lack `model.value_loc`."""
     model = config.get("model", {})
-    if model.get("name") != "ctc_hierarchy" or "value_loc" in model or model.get("inference") == "bottom_up":
+    if model.get("name") != "ctc_hierarchy" or "value_loc" in model:
         return
+    if model.get("inference") == "bottom_up" or set(model["families"].replace(" ", "").split(",")) == {"none"}:
+        return  # no level's q is a change of its prior
     raise UserError(
         f"the run in {workdir} is a hierarchy of an earlier version, in which its parameters meant another model; "
         "train it again, in another --workdir, or load it with the version in its provenance.json"

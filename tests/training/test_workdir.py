@@ -57,11 +57,12 @@ def test_a_hierarchy_whose_parameters_meant_another_model_is_refused(tmp_path):
         (tmp_path / folder / "config.json").write_text(json.dumps({"model": model}))
         return tmp_path / folder
 
-    old = run("old", name="ctc_hierarchy", inference="top_down")
+    old = run("old", name="ctc_hierarchy", inference="top_down", families="none,ctc_pool")
     with pytest.raises(UserError, match=r"old is a hierarchy of an earlier version.*train it again"):
         read_config(old)
     read_config(run("new", name="ctc_hierarchy", inference="top_down", value_loc=0.0))
     read_config(run("upwards", name="ctc_hierarchy", inference="bottom_up"))
+    read_config(run("flat", name="ctc_hierarchy", inference="top_down", families="none"))
     read_config(run("other", name="conv_vae"))
 
 
