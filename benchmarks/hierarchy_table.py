@@ -45,8 +45,13 @@ def row(name: str, tests: Sequence[Mapping[str, float]], training: Sequence[Mapp
         "standard error over seeds_nats": float(np.std(elbos, ddof=1) / len(elbos) ** 0.5) if len(elbos) > 1 else None,
         "importance bound_nats": mean("importance_bound_nats"),
         **{key.replace("_nats/", " ").replace("/", " ").replace("_", " "): mean(key) for key in levels},
-        **{key: float(np.mean([of[key] for of in training])) for key in training[0]},
+        **{key: _shared([of[key] for of in training]) for key in training[0]},
     }
+
+
+def _shared(values):
+    """What all have, or their mean."""
+    return values[0] if len(set(values)) == 1 else float(np.mean(values))
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from ctc_jax.training.host_memory import keep_host_memory
 
 EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: 0, Outcome.DIVERGED: 3}
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
+REPORT = "report.html"
 
 
 def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, command: list[str]) -> int:
@@ -90,8 +91,10 @@ def _signals() -> Iterator[_Signals]:
 
 def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
     if _tested(workdir, config.train.steps):
+        if not (workdir / REPORT).exists():  # stopped between the figures and it
+            return _sample(config, workdir, signals, command)
         run = load(workdir)
-        print(f"this run is finished: {_summary(run)}; its report is {workdir / 'report.html'}")
+        print(f"this run is finished: {_summary(run)}; its report is {workdir / REPORT}")
         return 0
     experiment = training.build(config)
     training.note_start(workdir, config.to_dict(), command)
@@ -139,7 +142,7 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
     history = read_history(workdir)
     tested = [line for line in history if line["split"] == "test"]
     summary = {name: value for name, value in (tested or [{}])[-1].items() if name not in ("step", "split")}
-    path = workdir / "report.html"
+    path = workdir / REPORT
     write_report(
         path,
         title=workdir.name,

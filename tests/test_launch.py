@@ -99,6 +99,12 @@ def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_
     assert (code, "this run is finished" in output) == (0, True)
     assert (run / "metrics.jsonl").read_bytes() == before
 
+    (run / "report.html").unlink()  # as when stopped between the figures and it
+    code, output = launch(environment, *TINY, f"--config.data.path={pixels}", f"--workdir={run}")
+    assert (code, f"report: {run / 'report.html'}" in output) == (0, True)
+    assert (run / "report.html").is_file()
+    assert (run / "metrics.jsonl").read_bytes() == before
+
     more = "--config.evaluate.importance_samples=6"  # an evaluation may differ from the run's
     code, output = launch(
         environment, *TINY, more, f"--config.data.path={pixels}", f"--workdir={run}", "--mode=evaluate"

@@ -47,7 +47,7 @@ def draw_hierarchy_pictures(
         return []
     key, drawn = jax.random.key(seed), {}
     images = np.asarray(_below_one_code(model, params, key, ROWS, COLUMNS))
-    drawn["one_code"] = mean_and_samples(images.mean(axis=1), images, levels=levels)
+    drawn["one_code"] = mean_and_samples(images.mean(axis=1), images, levels=levels, heading="draws below")
     judged = Batch(jnp.asarray(split.images[:JUDGED]), jnp.asarray(split.labels[:JUDGED]))
     maps = _mask_maps(model, params, key, judged)
     if maps:

@@ -47,7 +47,12 @@ class MaskVAE:
     @property
     def mask_kinds(self) -> frozenset[str]:
         """The one kind of its masks."""
-        return frozenset({self.network.latent.kind.name})
+        return frozenset(self.mask_latents.values())
+
+    @property
+    def mask_latents(self) -> dict[str, str]:
+        """Its one latent, and the kind of its masks."""
+        return {"z": self.network.latent.kind.name}
 
     @property
     def mask_sizes(self) -> tuple[int, int]:

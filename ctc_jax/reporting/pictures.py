@@ -67,6 +67,7 @@ def mean_and_samples(
     levels: int = 255,
     scale: int | None = None,
     gap: int = 2,
+    heading: str = "samples",
 ) -> Picture:
     """One row a latent: the mean of p(x|z) at the left, then, after a wide gap, samples of p(x|z).
 
@@ -76,12 +77,13 @@ def mean_and_samples(
       levels: the level that is white.
       scale: whole factor by which each image is enlarged; None chooses one.
       gap: background between images, in pixels of the picture.
+      heading: of what is at the right, where it is something else.
     """
     left = _cells(mean, levels, scale)
     rows = [[left[row], *_cells(samples[row], levels, scale)] for row in range(len(left))]
     count = np.shape(samples)[1]
     gaps = [gap, _wide(gap)] + [gap] * count
-    return _lay_out(rows, gaps, gap, labels=["mean", "samples"] + [""] * (count - 1))
+    return _lay_out(rows, gaps, gap, labels=["mean", heading] + [""] * (count - 1))
 
 
 def save_png(path: Path, array: Picture) -> None:

@@ -112,9 +112,7 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         gradients.build(config.estimator, mask_kinds=model.mask_kinds)
         return model
     if "," in config.estimator.name:
-        # A model of one latent with masks names none: one estimator is all that it can have.
-        latents = getattr(model, "mask_latents", {})
-        return dataclasses.replace(model, estimator=gradients.build_per_latent(config.estimator, latents))
+        return dataclasses.replace(model, estimator=gradients.build_per_latent(config.estimator, model.mask_latents))
     estimator = gradients.build(
         config.estimator,
         mask_kinds=model.mask_kinds,

@@ -61,7 +61,7 @@ def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
     below = jax.jit(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
     images = np.stack([below(key) for key in jax.random.split(jax.random.key(3), 7)], axis=1)
     assert np.abs(images - images.mean(axis=1, keepdims=True)).max() > 0.05
-    expected = mean_and_samples(images.mean(axis=1), images, levels=1).astype(int)
+    expected = mean_and_samples(images.mean(axis=1), images, levels=1, heading="draws below").astype(int)
     assert np.abs(drawn["one_code"].astype(int) - expected).max() <= 1  # rounding to shades
 
 
