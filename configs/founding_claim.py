@@ -17,19 +17,18 @@ SHARED = {
     "estimator.name": "pathwise",
     "likelihood.name": "logistic",
     "likelihood.components": 5,
-    "train.steps": 2_000,
+    "train.steps": 1_000,
     "train.batch_size": 32,
     "train.clip_norm": 1_000.0,
     "train.evaluate_every": 1_000,
     "train.checkpoint_every": 500,
-    "evaluate.importance_samples": 5,
+    "evaluate.importance_samples": 2,
     "evaluate.quality_samples": 5_000,
 }
-SMALL_CIFAR = {"data.name": "cifar10", "model.levels": 3, "model.width": 48, "model.latents": 64}
 PRESETS = {
-    "shapes": {"data.name": "shapes", "model.levels": 2},
+    "shapes": {"data.name": "shapes", "train.steps": 2_000, "evaluate.importance_samples": 5},
     "fashion": {"data.name": "fashion_mnist"},
-    "cifar10": SMALL_CIFAR,
+    "cifar10": {"data.name": "cifar10", "model.levels": 3, "model.latents": 64},
     "cifar10_gpu": {**cifar_hierarchy.CIFAR, "likelihood.name": "logistic", "evaluate.importance_samples": 10},
 }
 
