@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.stats
 from finished_runs import copy_pictures, training_figures
 from founding_claim_plot import plot_spectra
 from machine import ROOT, limit_threads
@@ -68,6 +69,7 @@ JUDGES = {
     "frechet classifier samples": "frechet/classifier/samples",
     "frechet classifier means": "frechet/classifier/means",
 }
+CONFIDENCE = 0.95
 
 
 def row_name(overrides: Mapping[str, Any]) -> str:
@@ -110,8 +112,8 @@ def tables(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str, l
 def differences(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[dict]:
     """Of each claim that has rows: what the first row has less than the second with the same seed, by each judge.
 
-    A judge has a mean and a standard error over seeds, and a verdict: better or worse where the mean is above twice its
-    error, else "no difference"; "one seed" where there is no error.
+    A judge has a mean and a standard error over seeds, and a verdict: better or worse where Student's interval of 95%
+    (of three seeds 4.3 errors to either side) leaves out 0, else "undecided"; "one seed" where there is no error.
     """
     made = []
     for claim, (better, worse) in CLAIMS.items():
@@ -124,16 +126,16 @@ def differences(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[d
             if any(None in pair for pair in pairs):
                 continue
             mean, error = summary([other - one for one, other in pairs])
-            line[judge] = _verdict(mean, error)
+            line[judge] = _verdict(mean, error, len(pairs))
         made.append(line)
     return made
 
 
-def _verdict(mean: float, error: float | None) -> str:
+def _verdict(mean: float, error: float | None, seeds: int) -> str:
     if error is None:
         return f"{mean:+.3g} (one seed)"
-    sure = abs(mean) > 2 * error
-    return f"{mean:+.3g} ± {error:.2g}, " + (("better" if mean > 0 else "worse") if sure else "no difference")
+    sure = abs(mean) > scipy.stats.t.ppf(CONFIDENCE + (1 - CONFIDENCE) / 2, seeds - 1) * error
+    return f"{mean:+.3g} ± {error:.2g}, " + (("better" if mean > 0 else "worse") if sure else "undecided")
 
 
 def collect(dataset: str, root: Path) -> dict[str, dict[int, Run]]:
@@ -192,7 +194,8 @@ def main() -> None:
 
 NOTES = [
     "Claims: how much less the first row has than the second with the same seed, mean and standard error over seeds; "
-    "better or worse where that is more than two errors. Lower is better in every column of that table.",
+    "better or worse where Student's interval of 95% leaves out 0, which takes 4.3 errors of three seeds, else "
+    "undecided. Lower is better in what every column of that table is a difference of.",
     "Test set. Distances are between features of samples, or of likelihoods' means, and of test images; `data` are "
     "training images in their place, what a perfect model would reach. No space is comparable with Inception scores. "
     "Diversity: the mean squared distance of two images of one code (of the top, where levels lie below) over that of "

@@ -42,7 +42,8 @@ def test_claims_are_judged_by_pairs_of_one_seed():
     ("other", "verdict"),
     [
         ([0.8, 2.7, 4.6], "-0.3 ± 0.058, worse"),
-        ([0.9, 3.3, 5.0], "+0.0667 ± 0.12, no difference"),
+        ([0.9, 3.3, 5.0], "+0.0667 ± 0.12, undecided"),
+        ([1.1, 3.2, 5.3], "+0.2 ± 0.058, undecided"),  # 3.5 errors, of three seeds
         ([1.5], "+0.5 (one seed)"),
     ],
 )
