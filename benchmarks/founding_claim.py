@@ -56,6 +56,7 @@ CLAIMS = {
     "an intensity beside the choice: ctc, not categorical": ("ctc", "categorical"),
     "one choice for a patch: ctc of patches, not of pixels": ("ctc of patch:4", "ctc"),
     "latents below the top: gaussian levels, not none": ("logistic, gaussian levels", "logistic"),
+    "latents below the top: pooled levels, not none": ("logistic, ctc_pool levels", "logistic"),
     "multimodal latents: pooled levels, not gaussian ones": ("logistic, ctc_pool levels", "logistic, gaussian levels"),
     "multimodal latents: gated levels, not gaussian ones": ("logistic, ctc_relu levels", "logistic, gaussian levels"),
     "both: pooled levels under ctc, not ctc alone": ("ctc, ctc_pool levels", "ctc"),
@@ -133,9 +134,14 @@ def differences(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[d
 
 def _verdict(mean: float, error: float | None, seeds: int) -> str:
     if error is None:
-        return f"{mean:+.3g} (one seed)"
+        return f"{_digits(mean, 3):+,g} (one seed)"
     sure = abs(mean) > scipy.stats.t.ppf(CONFIDENCE + (1 - CONFIDENCE) / 2, seeds - 1) * error
-    return f"{mean:+.3g} ± {error:.2g}, " + (("better" if mean > 0 else "worse") if sure else "undecided")
+    verdict = ("better" if mean > 0 else "worse") if sure else "undecided"
+    return f"{_digits(mean, 3):+,g} ± {_digits(error, 2):,g}, {verdict}"
+
+
+def _digits(value: float, count: int) -> float:
+    return float(f"{value:.{count}g}")
 
 
 def collect(dataset: str, root: Path) -> dict[str, dict[int, Run]]:
