@@ -8,6 +8,7 @@ finished. Further arguments go to launch.py. A row again, with another seed:
 """
 
 import importlib
+import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -134,14 +135,23 @@ def differences(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[d
 
 def _verdict(mean: float, error: float | None, seeds: int) -> str:
     if error is None:
-        return f"{_digits(mean, 3):+,g} (one seed)"
+        return plus_minus(mean, None, 3, sign="+") + " (one seed)"
     sure = abs(mean) > scipy.stats.t.ppf(CONFIDENCE + (1 - CONFIDENCE) / 2, seeds - 1) * error
     verdict = ("better" if mean > 0 else "worse") if sure else "undecided"
-    return f"{_digits(mean, 3):+,g} ± {_digits(error, 2):,g}, {verdict}"
+    return f"{plus_minus(mean, error, 3, sign='+')}, {verdict}"
 
 
-def _digits(value: float, count: int) -> float:
-    return float(f"{value:.{count}g}")
+def plus_minus(mean: float, error: float | None, digits: int, *, sign: str = "") -> str:
+    """`1.23 ± 0.04`: the mean with so many digits, the error, where there is one, with two."""
+    shown = _digits(mean, digits, sign)
+    return shown if error is None else f"{shown} ± {_digits(error, 2)}"
+
+
+def _digits(value: float, count: int, sign: str = "") -> str:
+    """So many significant digits, without an exponent."""
+    rounded = float(f"{value:.{count}g}")
+    decimals = max(0, count - 1 - math.floor(math.log10(abs(rounded)))) if rounded else 0
+    return f"{rounded:{sign},.{decimals}f}"
 
 
 def collect(dataset: str, root: Path) -> dict[str, dict[int, Run]]:

@@ -7,8 +7,23 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 
-from founding_claim import DATASETS, JUDGES
+from founding_claim import DATASETS, JUDGES, plus_minus
 from results import RESULTS, parser, write
+
+
+def bounds(pages: Mapping[str, Sequence[Mapping[str, float | str]]]) -> list[dict[str, str]]:
+    """A row for each row of the experiment, with a column for each dataset: mean and standard error.
+
+    Args:
+      pages: the rows of the table of bounds, by dataset.
+    """
+    names = list(dict.fromkeys(row["row"] for rows in pages.values() for row in rows))
+    found = {(dataset, row["row"]): row for dataset, rows in pages.items() for row in rows}
+    return [{"row": name, **{dataset: _bound(found.get((dataset, name))) for dataset in pages}} for name in names]
+
+
+def _bound(row):
+    return plus_minus(row["bound_bpd"], row["error of the bound_bpd"], 4) if row else "-"
 
 
 def across(pages: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, list[dict[str, str]]]:
@@ -35,14 +50,17 @@ def main() -> None:
     flags = parser(__doc__, __file__)
     flags.set_defaults(output=RESULTS / "founding_claim.json")
     arguments = flags.parse_args()
-    pages = {}
+    tables = {}
     for dataset in DATASETS:
         path = arguments.output.with_name(f"{arguments.output.stem}_{dataset}.json")
         if path.exists():
-            pages[dataset] = json.loads(path.read_text())["tables"]["claims"]
-    if not pages:
+            tables[dataset] = json.loads(path.read_text())["tables"]
+    if not tables:
         sys.exit(f"error: no page of the founding claim in {arguments.output.parent}; founding_claim.py writes them")
-    write(arguments.output, "The founding claim on all datasets", across(pages), NOTES)
+    made = {"bounds, bpd": bounds({dataset: of["bounds"] for dataset, of in tables.items()})}
+    claims = across({dataset: of["claims"] for dataset, of in tables.items()})
+    made |= {f"claims by {judge}": rows for judge, rows in claims.items()}
+    write(arguments.output, "The founding claim on all datasets", made, NOTES)
 
 
 NOTES = [

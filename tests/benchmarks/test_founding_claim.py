@@ -8,7 +8,7 @@ from benchmarks import machine
 sys.modules.setdefault("machine", machine)  # scripts find it beside themselves
 sys.path.insert(0, str(machine.ROOT / "benchmarks"))
 
-from benchmarks.founding_claim import CLAIMS, SWEEP, differences, row_name, tables  # noqa: E402
+from benchmarks.founding_claim import CLAIMS, SWEEP, differences, plus_minus, row_name, tables  # noqa: E402
 from ctc_jax.sweeps.expand import load_sweep  # noqa: E402
 
 
@@ -35,16 +35,16 @@ def figures(bounds):
 def test_claims_are_judged_by_pairs_of_one_seed():
     """Seeds differ by more than rows do, whose differences, 0.2, 0.3 and 0.4, are sure: an error of 0.1 / sqrt 3."""
     line = differences({"ctc": figures([1.0, 3.0, 5.0]), "gaussian": figures([1.2, 3.3, 5.4])})[0]
-    assert line == {"claim": next(iter(CLAIMS)), "seeds": 3, "bound_bpd": "+0.3 ± 0.058, better"}
+    assert line == {"claim": next(iter(CLAIMS)), "seeds": 3, "bound_bpd": "+0.300 ± 0.058, better"}
 
 
 @pytest.mark.parametrize(
     ("other", "verdict"),
     [
-        ([0.8, 2.7, 4.6], "-0.3 ± 0.058, worse"),
+        ([0.8, 2.7, 4.6], "-0.300 ± 0.058, worse"),
         ([0.9, 3.3, 5.0], "+0.0667 ± 0.12, undecided"),
-        ([1.1, 3.2, 5.3], "+0.2 ± 0.058, undecided"),  # 3.5 errors, of three seeds
-        ([1.5], "+0.5 (one seed)"),
+        ([1.1, 3.2, 5.3], "+0.200 ± 0.058, undecided"),  # 3.5 errors, of three seeds
+        ([1.5], "+0.500 (one seed)"),
     ],
 )
 def test_a_verdict_is_also_no_or_none(other, verdict):
@@ -62,3 +62,16 @@ def test_tables_have_means_and_the_error_of_bounds():
     assert line["bound_bpd"] == 3.0
     assert line["error of the bound_bpd"] == pytest.approx(2.0 / 3**0.5)
     assert line["importance bound_bpd"] == pytest.approx(2.9)
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "shown"),
+    [
+        (1.1401, 0.00999, "1.140 ± 0.010"),
+        (0.0, 0.1, "0 ± 0.10"),
+        (-378.4, 1512.0, "-378.4 ± 1,500"),
+        (9.9996, None, "10.00"),
+    ],
+)
+def test_figures_have_significant_digits_and_no_exponents(mean, error, shown):
+    assert plus_minus(mean, error, 4) == shown
