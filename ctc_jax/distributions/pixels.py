@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import BernoulliLogits, CategoricalLogits, Distribution, Independent
 
 from ctc_jax.distributions.channels_first import channels_first
+from ctc_jax.distributions.draw_categorical import draw_categorical
 from ctc_jax.distributions.log_categorical import log_categorical
 
 
@@ -58,6 +59,11 @@ class PixelCategorical(CategoricalLogits):
     def mode(self) -> Int[Array, "..."]:
         """The most probable level, int32."""
         return jnp.argmax(self.logits, axis=-1).astype(jnp.int32)
+
+    def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
+        """Levels of shape `sample_shape + batch_shape`, int32."""
+        uniform = jax.random.uniform(key, tuple(sample_shape) + self.batch_shape, self.logits.dtype)
+        return draw_categorical(jnp.moveaxis(self.logits, -1, 0), uniform)
 
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """Log mass, nats; leading axes of `value` may be more than those of the logits."""
