@@ -141,7 +141,7 @@ def differences(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[d
 def _verdict(mean: float, error: float | None, seeds: int) -> str:
     if error is None:
         return plus_minus(mean, None, 3, sign="+") + " (one seed)"
-    sure = abs(mean) > scipy.stats.t.ppf(CONFIDENCE + (1 - CONFIDENCE) / 2, seeds - 1) * error
+    sure = abs(mean) > scipy.stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) * error
     verdict = ("better" if mean > 0 else "worse") if sure else "undecided"
     return f"{plus_minus(mean, error, 3, sign='+')}, {verdict}"
 
@@ -213,10 +213,13 @@ def main() -> None:
         write(output, f"The founding claim on {dataset}", made, [*NOTES, f"![spectra]({output.stem}.png)", *notes])
 
 
-NOTES = [
+VERDICTS = (
     "Claims: how much less the first row has than the second with the same seed, mean and standard error over seeds; "
     "better or worse where Student's interval of 95% leaves out 0, which takes 4.3 errors of three seeds, else "
-    "undecided. Lower is better in what every column of that table is a difference of.",
+    "undecided. Lower is better in what every column of that table is a difference of."
+)
+NOTES = [
+    VERDICTS,
     "Test set. Distances are between features of samples, or of likelihoods' means, and of test images; `data` are "
     "training images in their place, what a perfect model would reach. No space is comparable with Inception scores. "
     "Known: the KL of each level, the lowest at the image, and of it what masks cost. "

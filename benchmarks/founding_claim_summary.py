@@ -5,44 +5,31 @@ Reads what founding_claim.py wrote beside --output; a dataset without a page has
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from founding_claim import DATASETS, JUDGES, plus_minus
+from founding_claim import DATASETS, JUDGES, VERDICTS, plus_minus
 from results import RESULTS, parser, write
 
 
-def bounds(pages: Mapping[str, Sequence[Mapping[str, float | str]]]) -> list[dict[str, str]]:
-    """A row for each row of the experiment, with a column for each dataset: mean and standard error.
+def beside(
+    pages: Mapping[str, Sequence[Mapping[str, Any]]], name: str, cell: Callable[[Mapping[str, Any]], str | None]
+) -> list[dict[str, str | None]]:
+    """The rows of one table of several datasets, with a column for each dataset; None where one has no such row.
 
     Args:
-      pages: the rows of the table of bounds, by dataset.
+      pages: the rows by dataset.
+      name: what tells rows apart.
+      cell: what a row has in its dataset's column.
     """
-    names = list(dict.fromkeys(row["row"] for rows in pages.values() for row in rows))
-    found = {(dataset, row["row"]): row for dataset, rows in pages.items() for row in rows}
-    return [{"row": name, **{dataset: _bound(found.get((dataset, name))) for dataset in pages}} for name in names]
+    names = list(dict.fromkeys(row[name] for rows in pages.values() for row in rows))
+    found = {(dataset, row[name]): cell(row) for dataset, rows in pages.items() for row in rows}
+    return [{name: each, **{dataset: found.get((dataset, each)) for dataset in pages}} for each in names]
 
 
-def _bound(row):
-    return plus_minus(row["bound_bpd"], row["error of the bound_bpd"], 4) if row else "-"
-
-
-def across(pages: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, list[dict[str, str]]]:
-    """By judge: a row for each claim, with a column for each dataset.
-
-    Args:
-      pages: the rows of the table of claims, by dataset.
-    """
-    claims = list(dict.fromkeys(row["claim"] for rows in pages.values() for row in rows))
-    found = {(dataset, row["claim"]): row for dataset, rows in pages.items() for row in rows}
-    made = {}
-    for judge in JUDGES:
-        lines = [{"claim": claim, **_by_dataset(pages, found, claim, judge)} for claim in claims]
-        made[judge.replace("_", ", ")] = lines
-    return made
-
-
-def _by_dataset(pages, found, claim, judge):
-    return {dataset: found.get((dataset, claim), {}).get(judge, "-") for dataset in pages}
+def bound(row: Mapping[str, Any]) -> str:
+    """Mean and standard error."""
+    return plus_minus(row["bound_bpd"], row["error of the bound_bpd"], 4)
 
 
 def main() -> None:
@@ -57,17 +44,14 @@ def main() -> None:
             tables[dataset] = json.loads(path.read_text())["tables"]
     if not tables:
         sys.exit(f"error: no page of the founding claim in {arguments.output.parent}; founding_claim.py writes them")
-    made = {"bounds, bpd": bounds({dataset: of["bounds"] for dataset, of in tables.items()})}
-    claims = across({dataset: of["claims"] for dataset, of in tables.items()})
-    made |= {f"claims by {judge}": rows for judge, rows in claims.items()}
+    made = {"bounds, bpd": beside({dataset: of["bounds"] for dataset, of in tables.items()}, "row", bound)}
+    claims = {dataset: of["claims"] for dataset, of in tables.items()}
+    for judge in JUDGES:
+        made[f"claims by {judge.replace('_', ', ')}"] = beside(claims, "claim", lambda row, judge=judge: row.get(judge))
     write(arguments.output, "The founding claim on all datasets", made, NOTES)
 
 
-NOTES = [
-    "How much less a claim's first row has than its second with the same seed: mean and standard error over seeds. "
-    "Better or worse where Student's interval of 95% leaves out 0, which takes 4.3 errors of three seeds, else "
-    "undecided. No distance is comparable with Inception scores. The datasets' own pages have all figures.",
-]
+NOTES = [VERDICTS, "No distance is comparable with Inception scores. The datasets' own pages have all figures."]
 
 
 if __name__ == "__main__":

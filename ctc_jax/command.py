@@ -18,7 +18,7 @@ from absl import logging
 
 from ctc_jax import evaluation, training
 from ctc_jax.errors import choose
-from ctc_jax.reporting import MetricWriter, read_history, write_report
+from ctc_jax.reporting import REPORT, MetricWriter, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
 from ctc_jax.training import Outcome
@@ -27,7 +27,6 @@ from ctc_jax.training.host_memory import keep_host_memory
 
 EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: 0, Outcome.DIVERGED: 3}
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
-REPORT = "report.html"
 
 
 def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, command: list[str]) -> int:

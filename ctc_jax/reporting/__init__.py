@@ -1,12 +1,13 @@
 """Numbers and pictures of a run, written to files. Floor 1: arrays and dictionaries in, files out; knows no model."""
 
 from ctc_jax.reporting.curves import draw_curves
-from ctc_jax.reporting.page import Picture, write_report
+from ctc_jax.reporting.page import REPORT, Picture, write_report
 from ctc_jax.reporting.pictures import grid, mean_and_samples, pair_grid, save_png
 from ctc_jax.reporting.progress import Progress
 from ctc_jax.reporting.writers import MetricWriter, read_history, truncate_history
 
 __all__ = [
+    "REPORT",
     "MetricWriter",
     "Picture",
     "Progress",

@@ -12,6 +12,7 @@ from typing import Any, SupportsFloat
 from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.units import format_number, split_unit
 
+REPORT = "report.html"  # its name in the directory of a run
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2128; --soft: #5b6570; --paper: #ffffff; --card: #f3f5f7; --line: #d9dee3 }
 @media (prefers-color-scheme: dark) {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ctc_jax.errors import UserError
-from ctc_jax.reporting.page import flatten, table, write_page
+from ctc_jax.reporting.page import REPORT, flatten, table, write_page
 from ctc_jax.reporting.units import format_number, split_unit
 from ctc_jax.reporting.writers import encode_number, read_history
 from ctc_jax.sweeps.expand import Run
@@ -167,5 +167,5 @@ def _state(row: Mapping[str, Any]) -> str:
 
 def _link(root: Path, name: str) -> str:
     words = html.escape(name)
-    has_report = (root / name / "report.html").is_file()
-    return f'<a href="{words}/report.html">{words}</a>' if has_report else words
+    has_report = (root / name / REPORT).is_file()
+    return f'<a href="{words}/{REPORT}">{words}</a>' if has_report else words
