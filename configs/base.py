@@ -112,8 +112,8 @@ def estimator() -> dict:
         # with commas, one for each level of masks from the image upwards, that of masks on top last (ctc_hierarchy)
         "name": "pathwise",
         "samples": 2,  # masks per example (rloo, double_cv, arms, daps, source_baseline_unbiased, both flips)
-        "temperature": 1.0,  # of relaxed masks (gumbel_softmax, st_gumbel, gumbel_rao); the first (rebar, relax)
-        "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the three Gumbel ones)
+        "temperature": 1.0,  # of gumbel_softmax, st_gumbel, gumbel_rao, reinmax; the first of rebar and relax
+        "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the former four)
         "temperature_steps": 0,  # 0 keeps `temperature`
         "flips": 0,  # sampled for a mask, each a reward; 0 is 16 (single_flips) or 2 (diagonal_flips)
         "control_values": True,  # take what is known of it out of the values' gradient (diagonal_flips)

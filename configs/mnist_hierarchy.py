@@ -11,7 +11,16 @@ python launch.py --config=configs/mnist_hierarchy.py:bottom_up    # the recognit
 
 from configs import hierarchy
 
-BINARY = {"data.name": "mnist", "data.binarization": "dynamic", "likelihood.name": "bernoulli"}
+# Sizes and rates found for it (docs/hierarchy.md): as many parameters as the shared ones have, fewer around the code.
+BINARY = {
+    "data.name": "mnist",
+    "data.binarization": "dynamic",
+    "likelihood.name": "bernoulli",
+    "model.width": 48,
+    "model.latents": 16,
+    "train.learning_rate": 6e-3,
+    "train.beta2": 0.99,
+}
 
 
 def get_config(preset: str = ""):

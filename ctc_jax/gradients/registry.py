@@ -232,7 +232,7 @@ ENTRIES = (
         "single_pass",
         single_pass(relaxed.gumbel_rao, tempered=True, options=at_least("conditioned", 1)),
     ),
-    Estimator("reinmax", False, BOTH, rewards(1), "single_pass", single_pass(relaxed.reinmax)),
+    Estimator("reinmax", False, BOTH, rewards(1), "single_pass", single_pass(relaxed.reinmax, tempered=True)),
     Estimator(
         "daps",
         False,

@@ -64,12 +64,14 @@ def gumbel_rao(key, logits, *, kind: MaskKind, temperature=1.0, conditioned: int
 
 
 @SinglePass
-def reinmax(key, logits, *, kind: MaskKind):
-    """Second-order accurate straight-through (Liu et al. 2023): 2 J_{(p + m) / 2} delta - J_p delta / 2.
+def reinmax(key, logits, *, kind: MaskKind, temperature=1.0):
+    """Second-order accurate straight-through (Liu et al. 2023): 2 J_{(p_t + m) / 2} delta - J_p delta / 2.
 
-    A gate is a choice of two, and its formula that of the categorical mask of logits (phi, 0).
+    p_t are the probabilities at a temperature t, p itself at 1: above 1, alternatives that are hardly ever drawn keep
+    a gradient, and second order is given up. A gate is a choice of two, and its formula that of the categorical mask of
+    logits (phi, 0).
     """
     mask, mean = kind.sample(key, logits)[0], kind.probs(logits)
-    middle = jax.lax.stop_gradient(0.5 * (mean + mask))
+    middle = jax.lax.stop_gradient(0.5 * (kind.soften(logits / temperature) + mask))
     # A Jacobian of a mean is symmetric: applied to the logits it gives the product wanted in reverse mode.
     return mask + zero(2.0 * kind.jacobian_product(middle, logits) - 0.5 * mean)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,25 +40,54 @@ def test_reinmax_is_unbiased_up_to_second_order(square):
         assert np.abs(z_scores(found, problem.exact)).max() > 10
 
 
-def test_reinmax_of_a_gate_is_that_of_a_choice_of_two():
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_reinmax_of_a_gate_is_that_of_a_choice_of_two(temperature):
     """Of logits (phi, 0): in the mean also for a reward of third order, where neither is exact."""
+    reinmax = partial(relaxed.reinmax, temperature=temperature)
     logits = jnp.array([[0.7]])
 
     def cubic(masks):
         return 2.0 * masks**3 - 0.5 * masks**2
 
     def of_gate(logits, key):
-        return jnp.sum(relaxed.reinmax(key, logits, lambda mask: cubic(mask[:, 0]), kind=BERNOULLI).surrogate)
+        return jnp.sum(reinmax(key, logits, lambda mask: cubic(mask[:, 0]), kind=BERNOULLI).surrogate)
 
     def of_choice(logits, key):
         both = jnp.stack([logits, jnp.zeros_like(logits)], axis=-1)
-        return jnp.sum(relaxed.reinmax(key, both, lambda mask: cubic(mask[:, 0, 0]), kind=CATEGORICAL).surrogate)
+        return jnp.sum(reinmax(key, both, lambda mask: cubic(mask[:, 0, 0]), kind=CATEGORICAL).surrogate)
 
     keys = jax.random.split(jax.random.key(2), 2**14)
     gate, choice = (np.asarray(jax.vmap(jax.grad(of), in_axes=(None, 0))(logits, keys)) for of in (of_gate, of_choice))
     error = np.sqrt((gate.var() + choice.var()) / len(keys))
     assert abs(gate.mean() - choice.mean()) < 4.5 * error
     np.testing.assert_allclose(np.unique(gate.round(5)), np.unique(choice.round(5)), atol=2e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_reinmax_at_a_temperature_is_its_formula(temperature):
+    """Liu et al. 2023, algorithm 2, written with Jacobians; at every mask that the keys draw."""
+    logits = np.array([0.3, -1.2, 0.8])
+    slope = jnp.array([1.5, -0.7, 0.4])
+
+    def softmax(logits):
+        return np.exp(logits) / np.exp(logits).sum()
+
+    def jacobian(probs):
+        return np.diag(probs) - np.outer(probs, probs)
+
+    def drawn_and_gradient(key):
+        def reward(logits):
+            return relaxed.reinmax.mask(key, logits, kind=CATEGORICAL, temperature=temperature)[0, 0]
+
+        mask, by_logits = jax.vjp(reward, jnp.asarray(logits, jnp.float32)[None, None])
+        return mask, by_logits(slope)[0][0, 0]
+
+    masks, found = jax.vmap(drawn_and_gradient)(jax.random.split(jax.random.key(3), 32))
+    assert len(np.unique(masks, axis=0)) == 3
+    for mask, gradient in zip(np.asarray(masks), found, strict=True):
+        middle = (softmax(logits / temperature) + mask) / 2
+        expected = (2 * jacobian(middle) - jacobian(softmax(logits)) / 2) @ np.asarray(slope)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])

@@ -145,7 +145,7 @@ BUILT = {
     "gumbel_softmax": (relaxed.gumbel_softmax, {"temperature": 0.5}),
     "st_gumbel": (relaxed.st_gumbel, {"temperature": 0.5}),
     "gumbel_rao": (relaxed.gumbel_rao, {"temperature": 0.5, "conditioned": 3}),
-    "reinmax": (relaxed.reinmax, {}),
+    "reinmax": (relaxed.reinmax, {"temperature": 0.5}),
 }
 
 
