@@ -68,7 +68,7 @@ def model() -> dict:
         "activation": "silu",  # silu, relu, tanh, elu, leaky_relu
         "negative_slope": 0.01,  # of leaky_relu
         "latent": "bernoulli",  # bernoulli, categorical; times Gaussian values: bernoulli_ctc, ctc (mask_vae)
-        "categories": 10,  # K alternatives of a mask (mask_vae with categorical or ctc)
+        "categories": 10,  # K alternatives of a mask (mask_vae with categorical or ctc, top=ctc)
         "families": "ctc_pool",  # gaussian, ctc_pool, ctc_relu, none: one, or with commas one a level (ctc_hierarchy)
         "channels": 8,  # units of a level at each position, of which masks choose (ctc_hierarchy)
         "patch": 1,  # side of the patches in which the image enters: a power of 2, at most 2**levels (ctc_hierarchy)

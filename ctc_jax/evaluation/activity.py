@@ -12,7 +12,7 @@ from ctc_jax.models import Model, Params
 THRESHOLD = 0.01
 
 
-def active_units(model: Model, params: Params, split: Split, *, batch_size: int) -> dict[str, float]:
+def active_units(model: Model, params: Params, split: Split, *, batch_size: int) -> dict[str, int]:
     """`active_units/<layer>`: units whose posterior mean varies over the split's images by more than 0.01."""
     found: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
     for batch, weight, _ in evaluation_batches(split, batch_size):
@@ -22,8 +22,7 @@ def active_units(model: Model, params: Params, split: Split, *, batch_size: int)
             of_batch = len(values), mean, np.sum((values - mean) ** 2, axis=0)
             found[name] = _together(found[name], of_batch) if name in found else of_batch
     return {
-        f"active_units/{name}": float(np.sum(squares / count > THRESHOLD))
-        for name, (count, _, squares) in found.items()
+        f"active_units/{name}": int(np.sum(squares / count > THRESHOLD)) for name, (count, _, squares) in found.items()
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from ctc_jax.reporting.curves import draw_curves
-from ctc_jax.reporting.units import format_number, split_unit
+from ctc_jax.reporting.number_tables import numbers
 
 REPORT = "report.html"  # its name in the directory of a run
 STYLE = """
@@ -26,7 +26,7 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .7rem; padding-top: .7rem; border-top:
 .numbers { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .6rem; margin: 0 }
 .numbers div { background: var(--card); border-radius: .5rem; padding: .6rem .8rem }
 .numbers dt { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere }
-.numbers dd { margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums;
+.numbers dd { margin: 0; font-size: 1.2rem; font-weight: 600; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere }
 .numbers .unit { font-size: .85rem; font-weight: 400; color: var(--soft) }
 figure { margin: 0 0 1.4rem }
@@ -38,7 +38,7 @@ th, td { text-align: left; vertical-align: top; padding: .22rem .8rem .22rem 0; 
 th { font-weight: 400; color: var(--soft); width: 45% }
 td { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; font-size: .85rem }
 a { color: inherit }
-.wide { overflow-x: auto }
+.wide { overflow-x: auto; margin-top: 1rem }
 .wide table { width: auto }
 .wide th, .wide td { width: auto; white-space: nowrap; overflow-wrap: normal }
 pre { background: var(--card); border-radius: .5rem; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere;
@@ -66,12 +66,12 @@ def write_report(
     pictures: Sequence[Picture],
     notes: Sequence[str] = (),
 ) -> None:
-    """Writes the page: headline numbers, notes, pictures, curves, command, config, provenance.
+    """Writes the page: numbers, notes, pictures, curves, command, config, provenance.
 
     Args:
       path: the HTML file; replaced in one move.
       title: the page's heading.
-      summary: headline numbers; the unit is in the name, for example `bound_bpd`.
+      summary: numbers by name, as `numbers` shows them.
       history: what `read_history` returns.
       config: nested keys; shown flat, with dots.
       provenance: nested keys; `command` is shown as the command that reproduces the run.
@@ -82,7 +82,7 @@ def write_report(
     rest = {key: value for key, value in provenance.items() if key != "command"}
     body = [
         f"<h1>{_escape(title)}</h1>",
-        headline(summary),
+        numbers(summary),
         *(f"<p>{_escape(note)}</p>" for note in notes),
         "<h2>Pictures</h2>" if pictures else "",
         *(_figure(picture.caption, picture.png_path.read_bytes()) for picture in pictures),
@@ -108,18 +108,6 @@ def write_page(path: Path, title: str, body: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
-
-
-def headline(summary: Mapping[str, SupportsFloat | str]) -> str:
-    """Large numbers with their units."""
-    if not summary:
-        return '<p class="none">No numbers yet.</p>'
-    cards = []
-    for name, value in summary.items():
-        words, unit = split_unit(name)
-        number, label = _escape(format_number(value, unit)), _escape(words or "speed")
-        cards.append(f'<div><dt>{label}</dt><dd>{number} <span class="unit">{_escape(unit)}</span></dd></div>')
-    return f'<dl class="numbers">{"".join(cards)}</dl>'
 
 
 def table(rows: Mapping[str, Any]) -> str:

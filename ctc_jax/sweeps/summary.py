@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ctc_jax.errors import UserError
+from ctc_jax.reporting.number_tables import heading, wide_table
 from ctc_jax.reporting.page import REPORT, flatten, table, write_page
 from ctc_jax.reporting.units import format_number, split_unit
 from ctc_jax.reporting.writers import encode_number, read_history
@@ -124,26 +125,15 @@ def _body(root: Path, title: str, config_file: str, sweep_file: str, rows: Seque
             for group in grouped
         ]
         parts += ["<h2>Over seeds: mean ± standard deviation</h2>"]
-        parts.append(_wide_table([*group_keys, "runs", "split", *map(_heading, names)], cells))
+        parts.append(wide_table([*group_keys, "runs", "split", *map(heading, names)], cells))
 
     cells = []
     for row in rows:
         values = [_text(row["overrides"].get(key)) for key in keys]
         numbers = [_number(row["numbers"].get(name), name) for name in names]
         cells.append([_link(root, row["name"]), _state(row), *values, row["split"], _text(row["step"]), *numbers])
-    parts += ["<h2>Runs</h2>", _wide_table(["run", "state", *keys, "split", "step", *map(_heading, names)], cells)]
+    parts += ["<h2>Runs</h2>", wide_table(["run", "state", *keys, "split", "step", *map(heading, names)], cells)]
     return "\n".join(parts)
-
-
-def _wide_table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
-    lines = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
-
-
-def _heading(name: str) -> str:
-    words, unit = split_unit(name)
-    return f"{words} ({unit})" if words and unit else words or unit
 
 
 def _text(value: Any) -> str:
