@@ -31,7 +31,7 @@ def baseline(arguments) -> list[dict]:
     def candidate(label, name):
         config.update(name=name, samples=2)
         bound, entry = gradients.build(config, mask_kinds=model.mask_kinds), gradients.REGISTRY[name]
-        rewards = entry.rewards(config, *model.mask_sizes)
+        rewards = entry.rewards_in_all(config, model.mask_sizes.values())
         return Candidate(label, entry, rewards, Sampler(model, bound), Learner(model, bound))
 
     rules = [candidate(label, name) for label, name in RULES.items()]

@@ -38,7 +38,7 @@ def variants(model: Model, *, most_rewards: int, names: Sequence[str] = ()) -> l
       most_rewards: of an example; what takes more is left out.
       names: of the registry; empty is all.
     """
-    found, (places, alternatives) = [], model.mask_sizes
+    found = []
     asked = {"mask_kinds": model.mask_kinds, "levels": model.mask_levels}
     asked |= {"linear": model.mask_linear, "values": model.mask_values}
     for entry in gradients.REGISTRY.values():
@@ -51,7 +51,7 @@ def variants(model: Model, *, most_rewards: int, names: Sequence[str] = ()) -> l
             # Leave-one-out has none to leave out with one sample.
             with contextlib.suppress(ConfigError):
                 entry.make(config)
-                counts[entry.rewards(config, places, alternatives)] = samples
+                counts[entry.rewards_in_all(config, model.mask_sizes.values())] = samples
         for rewards, samples in sorted(counts.items()):
             if rewards <= most_rewards:
                 label = f"{entry.name}-{samples}" if len(counts) > 1 else entry.name

@@ -124,11 +124,9 @@ def candidates(trainer: Trainer, names: Sequence[str], samples: int) -> list[Can
         found = [Candidate(one.label, False, 1, shared, index) for index, one in enumerate(single)]
         found.append(Candidate(HELD, False, 1, shared, len(single)))
     for one in chosen:
-        # A nested estimator evaluates all below a mask for each of its rewards.
-        rewards = one.rewards ** (model.mask_levels if one.entry.family == "nested" else 1)
-        if rewards <= MOST_REWARDS and one.entry.family != "single_pass":
+        if one.entry.family != "single_pass":
             sampler = Sampler(model, (bound(trainer, one.entry.name, one.samples),), draw)
-            found.append(Candidate(one.label, one.entry.unbiased, rewards, sampler))
+            found.append(Candidate(one.label, one.entry.unbiased, one.rewards, sampler))
     return found
 
 

@@ -22,9 +22,9 @@ JUDGED = 256  # images by which the most telling masks are chosen
 CAPTIONS = {
     "one_code": "Each row one top code: the likelihood's mean at seven draws of the levels below, at the left their "
     "mean",
-    "masks": "Test images, and q(m) of the masks that say most of the image at each level: of a window the likeliest "
-    "position (red top left, yellow top right, blue bottom left, green bottom right), dark where all are alike; of a "
-    "gate the probability that it is open",
+    "masks": "Test images, and q(m) of the masks that differ most from image to image at each level: of a window the "
+    "likeliest position (red top left, yellow top right, blue bottom left, green bottom right), dark where all are "
+    "alike; of a gate the probability that it is open",
     "what_where": "Values of the image at the left of a row, positions of that at the top of a column; on the diagonal "
     "an image's own",
 }
@@ -72,12 +72,13 @@ def _below_one_code(
     model: CTCHierarchy, params: Params, key: Key[Array, ""], codes: int, draws: int
 ) -> Float[Array, "codes draws height width channels"]:
     """Means of the likelihood, in levels."""
-    latents, _ = model.generate(params, key, codes)
+    of_codes, below = jax.random.split(key)
+    latents, _ = model.generate(params, of_codes, codes)
 
     def again(key):
         return model.generate_below(params, key, {TOP: latents[TOP]})[1].mean
 
-    return jnp.swapaxes(jax.lax.map(again, jax.random.split(key, draws)), 0, 1)
+    return jnp.swapaxes(jax.lax.map(again, jax.random.split(below, draws)), 0, 1)
 
 
 @partial(jax.jit, static_argnums=0)

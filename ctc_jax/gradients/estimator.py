@@ -1,6 +1,7 @@
 """What is stated of an estimator, and an estimator ready for use. Tests: tests/gradients/test_registry.py."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,16 @@ class Estimator:
             and (linear or self.needs != "sparse_reward")
             and (values or not self.values_alone)
         )
+
+    def rewards_in_all(self, config, sizes: Iterable[tuple[int, int]]) -> int:
+        """Evaluations of a whole model per example: those of nested latents multiply.
+
+        Args:
+          config: the section `estimator`.
+          sizes: places and alternatives of each latent with masks.
+        """
+        of_each = [self.rewards(config, *size) for size in sizes]
+        return math.prod(of_each) if self.family == "nested" else max(of_each)
 
 
 def nothing_learned(key, logits_shape: tuple[int, ...], context_size: int) -> dict:

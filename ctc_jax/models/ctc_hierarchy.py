@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.gradients import BERNOULLI, BoundEstimator, PerLatent
+from ctc_jax.gradients import BoundEstimator, PerLatent
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models import latent_chain
 from ctc_jax.models.applied_network import TOP, AppliedNetwork
@@ -64,10 +64,9 @@ class CTCHierarchy:
         return len(self.mask_latents)
 
     @property
-    def mask_sizes(self) -> tuple[int, int]:
-        """Places of the latent with the most masks, and the most alternatives of any."""
-        sizes = [(places, 2 if kind is BERNOULLI else alternatives) for _, kind, places, alternatives in self._sizes()]
-        return max(places for places, _ in sizes), max(alternatives for _, alternatives in sizes)
+    def mask_sizes(self) -> dict[str, tuple[int, int]]:
+        """Places of each latent that has masks, and alternatives at each."""
+        return {name: (places, alternatives) for name, _, places, alternatives in self._sizes()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -167,13 +166,21 @@ class CTCHierarchy:
         return {name: law.alternatives() for name, law in laws.items() if law.kind is not None}
 
     def mask_price(self, params: Params, key: Key[Array, ""], batch: Batch) -> dict[str, Float[Array, " batch"]]:
-        """log q(m) - log p(m) of each latent that has masks, at one draw of them all: an estimate of its masks' KL."""
-        drawn = latent_chain.draw(self.chain(params, batch), key)
-        _, priors = self.applied(params).descend(drawn.latents)
-        return {
-            name: log_mask - priors[name].mask_log_prob(drawn.latents[name])
-            for name, log_mask in drawn.log_masks.items()
-        }
+        """E log q(m) - log p(m) of each latent that has masks: top-down their KL at a draw of the latents above.
+
+        Bottom-up, where the prior depends on what is drawn later, log p(m) is that of the masks drawn.
+        """
+        chain = self.chain(params, batch)
+        latents, laws = latent_chain.draw(chain, key).latents, latent_chain.laws(chain, key)
+        _, priors = self.applied(params).descend(latents)
+
+        def price(name):
+            masks, prior = laws[name].masks, priors[name].masks
+            if self.network.top_down:
+                return masks.kl(prior)
+            return masks.negative_entropy() - prior.mask_log_prob(latents[name])
+
+        return {name: price(name) for name in self.mask_latents}
 
     def applied(self, params: Params) -> AppliedNetwork:
         """The network with these parameters."""

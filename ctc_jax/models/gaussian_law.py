@@ -52,6 +52,17 @@ class GaussianLaw:
         return self.values.mean
 
 
+def of(distribution: dist.Distribution) -> GaussianLaw:
+    """That of independent Gaussians as numpyro has them.
+
+    Raises:
+      TypeError: anything else, among it what is made of such Gaussians by a transformation.
+    """
+    if not (isinstance(distribution, dist.Independent) and isinstance(distribution.base_dist, dist.Normal)):
+        raise TypeError(f"a Gaussian latent: {type(distribution).__name__}; allowed: Normal, made independent")
+    return GaussianLaw(distribution.base_dist)
+
+
 def standard(batch: int, places: int) -> GaussianLaw:
     """N(0, I)."""
     zeros = jnp.zeros((batch, places))

@@ -12,7 +12,7 @@ from ctc_jax.models.model import pixel_log_prob
 
 
 class _OfBatch:
-    """What either chain is of.
+    """A network, and the images whose latents a chain draws.
 
     Args:
       network: with its parameters.
@@ -113,17 +113,9 @@ class BottomUp(_OfBatch):
 
     def finish(self, carry):
         """As `LatentChain` has it."""
-        drawn, costs = dict(zip(self.names, carry[0], strict=True)), {}
-        hidden = self.network.start(_product(*drawn[TOP]))
-        for level in reversed(range(self.network.levels)):
-            hidden = self.network.apply("expand", level, hidden)
-            family, name, latent = self.network.families[level], f"level_{level + 1}", None
-            if family is not None:
-                prior = family.law(self.network.apply("prior", level, hidden))
-                costs[name] = -prior.log_prob_of(*drawn[name])
-                latent = _product(*drawn[name])
-            hidden = self.network.put_in(level, hidden, latent)
-        pixels = self.network.apply("pixels", hidden)
+        drawn = dict(zip(self.names, carry[0], strict=True))
+        pixels, priors = self.network.descend({name: _product(*of) for name, of in drawn.items()})
+        costs = {name: -priors[name].log_prob_of(*of) for name, of in drawn.items() if name != TOP}
         return Ending(pixel_log_prob(pixels, self.batch.image, self.mask_annealing), costs)
 
     def _up(self, level, hidden):

@@ -10,6 +10,7 @@ from numpyro.distributions import Distribution
 
 from ctc_jax.layers import ResidualBlock, depth_to_space, positionwise, space_to_depth
 from ctc_jax.layers.mask_parameters import MaskParameters, UnitParameters
+from ctc_jax.models import gaussian_law
 from ctc_jax.models.gaussian_law import GaussianLaw
 from ctc_jax.models.level_family import LevelFamily
 from ctc_jax.models.mask_law import MaskLaw, MaskShape
@@ -204,7 +205,7 @@ class HierarchyNetwork(nn.Module):
         hidden = self.activation(features).reshape(len(features), -1)
         if self.top_masks is not None:
             return self.top_masks.law(self.top_parameters(hidden.astype(jnp.float32)))
-        return GaussianLaw(self.top(hidden).base_dist)
+        return gaussian_law.of(self.top(hidden))
 
     def start(self, code: Float[Array, "batch latents"]) -> Features:
         """The first features on the way down."""

@@ -74,13 +74,16 @@ class MaskLaw:
 
     def draw_values(self, key: Key[Array, ""]) -> Float[Array, "batch ..."]:
         """Every value, selected or not, reparameterized; ones where the latent is a mask alone."""
-        return jnp.ones_like(self.logits) if self.values is None else self.values.sample(key)
+        if self.values is None:
+            return jnp.ones_like(self.logits)
+        values = self.values.sample(key)
+        # A latent tells its mask by what is not 0: of a value that rounds to 0, the nearest number that is not.
+        return jnp.where(values == 0, jnp.finfo(values.dtype).tiny, values)
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "batch ..."]:
         """Latents at sampled masks; gradients flow to the values alone."""
         mask_key, value_key = jax.random.split(key)
         mask = self.kind.sample(mask_key, self.logits)[0]
-        # A value is never exactly 0 where its mask is open: z tells its mask.
         return mask * self.draw_values(value_key)
 
     def log_prob(self, latent: Float[Array, "batch ..."]) -> Float[Array, " batch"]:

@@ -55,10 +55,10 @@ class MaskVAE:
         return {"z": self.network.latent.kind.name}
 
     @property
-    def mask_sizes(self) -> tuple[int, int]:
-        """Places, and alternatives at each."""
+    def mask_sizes(self) -> dict[str, tuple[int, int]]:
+        """Places of its one latent, and alternatives at each."""
         latent = self.network.latent
-        return latent.places, 2 if latent.kind is BERNOULLI else latent.categories
+        return {"z": (latent.places, 2 if latent.kind is BERNOULLI else latent.categories)}
 
     @property
     def mask_values(self) -> bool:

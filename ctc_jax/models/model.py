@@ -42,10 +42,10 @@ class Model(Protocol):
     `recognize_masks(params, key, batch, step=None)`, which is `recognize` with the masks' own log q as third,
     `mask_probs(params, key, batch)`, which is q(m) of each latent with masks, `[batch, places, alternatives]`,
     `mask_price(params, key, batch)`, which is the part of each KL that its masks have, `[batch]`,
-    `mask_sizes`, the number of masks in a level and of alternatives of each, `mask_values`, whether they multiply
-    values, `mask_linear`, whether a linear layer comes next and its estimator is shown it, `mask_kl`, whether the
-    KL of a latent depends on the masks drawn for another, and `mask_latents`, the latents that have masks and the kind
-    of each, in the order in which a config names their estimators.
+    `mask_sizes`, of each such latent the number of masks and of alternatives of each, `mask_values`, whether they
+    multiply values, `mask_linear`, whether a linear layer comes next and its estimator is shown it, `mask_kl`, whether
+    the KL of a latent depends on the masks drawn for another, and `mask_latents`, the latents that have masks and the
+    kind of each, in the order in which a config names their estimators.
     """
 
     image_shape: tuple[int, int, int]

@@ -71,6 +71,7 @@ def build(config, posterior, likelihood: nn.Module, space: ImageSpace, dtype: DT
       ConfigError: an unknown name, a size below 1, or an image that cannot be halved `model.levels` times.
     """
     make = choose(REGISTRY, config.name, "model.name")
+    choose(posteriors.REGISTRY, posterior.name, "posterior.name")  # of models too that have no use for it
     for key in ("latents", "width", "features"):
         if config[key] < 1:
             raise ConfigError(f"model.{key}", config[key], "1 or more")
@@ -155,6 +156,8 @@ def _ctc_hierarchy(config, posterior, likelihood: nn.Module, space: ImageSpace, 
     if config.patch not in (2**halvings for halvings in range(config.levels + 1)):
         allowed = f"a power of 2 up to 2**model.levels, {2**config.levels}"
         raise ConfigError("model.patch", config.patch, allowed)
+    if not math.isfinite(config.value_loc):
+        raise ConfigError("model.value_loc", config.value_loc, "a finite number")
     if not 0 < config.value_scale < float("inf"):
         raise ConfigError("model.value_scale", config.value_scale, "above 0")
     top_masks = None

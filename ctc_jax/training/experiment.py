@@ -120,10 +120,9 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         linear=model.mask_linear,
         values=model.mask_values,
     )
-    places, alternatives = model.mask_sizes
-    rewards = estimator.entry.rewards(config.estimator, places, alternatives)
-    if rewards > MAXIMUM_REWARDS:
-        allowed = f"at most {MAXIMUM_REWARDS:,} rewards an example; {places} masks of {alternatives} would take more"
+    if estimator.entry.rewards_in_all(config.estimator, model.mask_sizes.values()) > MAXIMUM_REWARDS:
+        masks = " and ".join(f"{places} masks of {alternatives}" for places, alternatives in model.mask_sizes.values())
+        allowed = f"at most {MAXIMUM_REWARDS:,} rewards an example; {masks} would take more"
         raise ConfigError("estimator.name", config.estimator.name, allowed)
     if config.objective.free_nats and model.mask_kl and estimator.entry.family != "single_pass":
         allowed = f"0 with estimator.name {estimator.entry.name}: it rewards masks by the whole KL of the levels below"

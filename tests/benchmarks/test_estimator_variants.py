@@ -11,7 +11,7 @@ from benchmarks.estimator_variants import variants  # noqa: E402
 def labels(kind="categorical", most_rewards=64, values=True, linear=True, **options):
     sizes = (3, 4 if kind == "categorical" else 2)
     facts = {"mask_levels": 1, "mask_values": values, "mask_linear": linear}
-    model = SimpleNamespace(mask_kinds=frozenset({kind}), mask_sizes=sizes, **facts)
+    model = SimpleNamespace(mask_kinds=frozenset({kind}), mask_sizes={"z": sizes}, **facts)
     return {one.label: one.rewards for one in variants(model, most_rewards=most_rewards, **options)}
 
 

@@ -57,9 +57,10 @@ def test_a_picture_of_each_kind_is_drawn(pooled):
 
 def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
     model, params, drawn = pooled
-    latents, _ = jax.jit(model.generate, static_argnums=2)(params, jax.random.key(3), 8)
+    of_codes, of_draws = jax.random.split(jax.random.key(3))
+    latents, _ = jax.jit(model.generate, static_argnums=2)(params, of_codes, 8)
     below = jax.jit(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
-    images = np.stack([below(key) for key in jax.random.split(jax.random.key(3), 7)], axis=1)
+    images = np.stack([below(key) for key in jax.random.split(of_draws, 7)], axis=1)
     assert np.abs(images - images.mean(axis=1, keepdims=True)).max() > 0.05
     expected = mean_and_samples(images.mean(axis=1), images, levels=1, heading="draws below").astype(int)
     assert np.abs(drawn["one_code"].astype(int) - expected).max() <= 1  # rounding to shades
@@ -79,6 +80,26 @@ def test_with_its_own_masks_an_image_is_its_reconstruction(pooled):
         at = slice(2 + (row + 1) * step, (row + 2) * step), slice(2 + (row + 1) * step, (row + 2) * step)
         expected = alone[2 : cell - 2, 2 + (row + 1) * step : (row + 2) * step]
         assert np.abs(drawn["what_where"][at].astype(int) - expected).max() <= 1
+
+
+def test_values_at_the_row_are_put_where_the_mask_of_the_column_is(pooled):
+    """Cell (1, 4), with loops: values of image 1 at the positions of image 4, gates and top code of image 1."""
+    model, params, drawn = pooled
+    batch = Batch(jnp.asarray(IMAGES[:6]), jnp.zeros(6, jnp.int32))
+    latents = {name: np.array(of) for name, of in jax.jit(model.recognize)(params, jax.random.key(3), batch)[0].items()}
+    values_of, masks_of = 1, 4
+    mixed = np.zeros_like(latents["level_1"][:1])
+    for place in range(mixed.shape[1]):
+        [value] = [value for value in latents["level_1"][values_of, place] if value != 0]
+        [position] = np.flatnonzero(latents["level_1"][masks_of, place])
+        mixed[0, place, position] = value
+    assert (mixed[0] != latents["level_1"][values_of]).any()
+    own = {name: jnp.asarray(of[values_of : values_of + 1]) for name, of in latents.items()}
+    expected = np.asarray(jax.jit(model.decode)(params, {**own, "level_1": jnp.asarray(mixed)}).mean)
+    step = drawn["what_where"].shape[1] // 7
+    row, column = (slice(2 + (image + 1) * step, (image + 2) * step) for image in (values_of, masks_of))
+    alone = grid(expected, 1, levels=1).astype(int)[2:-2, 2:-2]
+    assert np.abs(drawn["what_where"][row, column].astype(int) - alone).max() <= 1
 
 
 def test_where_all_positions_are_alike_is_black_and_an_open_gate_is_white(build, tmp_path):

@@ -1,11 +1,12 @@
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ctc_jax.data import Split
-from ctc_jax.evaluation.masks import collapsed, mask_statistics
+from ctc_jax.evaluation.masks import collapsed, entropy, entropy_of_mean, mask_statistics
 from ctc_jax.models import Model
 
 
@@ -48,6 +49,45 @@ def test_between_the_two_it_is_entropy_less_mean_entropy():
     of_mean, of_each = (-(p * np.log(p)).sum(-1) for p in (mean, table))
     found = statistics(table, range(5))
     np.testing.assert_allclose(found[:2], [of_mean.mean(), (of_mean - of_each.mean(axis=0)).mean()], rtol=1e-5)
+
+
+@dataclass(frozen=True)
+class Tossed(Table):
+    """A coin for each image, drawn before the masks, decides which of two rows of its table their q is."""
+
+    def mask_probs(self, params, key, batch):
+        image = batch.image[:, 0, 0, 0].astype(jnp.int32)
+        coin = jax.random.bernoulli(key, 0.5, image.shape).astype(jnp.int32)
+        return {"z": params[image, coin]}
+
+
+def test_what_comes_of_latents_drawn_before_and_not_of_the_image_is_no_information():
+    """Of two masks, one that the coin sways and one that coin and image do: q(m|x) is the mean over the coin."""
+    swayed = np.array([[0.8, 0.2, 0.0], [0.3, 0.6, 0.1]])
+    named = np.array([[[0.7, 0.2, 0.1], [0.5, 0.3, 0.2]], [[0.1, 0.1, 0.8], [0.3, 0.1, 0.6]]])
+    table = np.stack([np.stack([swayed, of_image], axis=1) for of_image in named])  # [image, coin, mask, alternative]
+    images = np.arange(4000).reshape(-1, 1, 1, 1).astype(np.uint8) % 2
+    split = Split(images, np.zeros(len(images), np.int32))
+    found = mask_statistics(Tossed(), jnp.asarray(table, jnp.float32), split, batch_size=1000, seed=0)
+    of_image = table.mean(axis=1)  # [image, mask, alternative]
+    of_mean, of_each = (-(p * np.log(p)).sum(-1) for p in (of_image.mean(axis=0), of_image))
+    expected = of_mean - of_each.mean(axis=0)
+    np.testing.assert_allclose(expected[0], 0.0, atol=1e-12)
+    # The coins' own error is 1/sqrt(16,000) of a nat; a single draw would leave 0.13 nats of the coin in the first.
+    np.testing.assert_allclose(found["mask_entropy_nats/z"], of_mean.mean(), atol=0.01)
+    np.testing.assert_allclose(found["mask_information_nats/z"], expected.mean(), atol=0.01)
+    assert found["masks_used/z"] == 0.5
+
+
+@pytest.mark.parametrize("draws", [2, 4])
+def test_the_entropy_of_a_mean_is_exact_of_equal_draws_and_nearly_so_in_the_mean(draws):
+    one = np.array([0.2, 0.5, 0.3])
+    np.testing.assert_allclose(entropy_of_mean(jnp.stack([jnp.asarray(one)] * draws)), entropy(one[None])[0], rtol=1e-5)
+    keys = jax.random.dirichlet(jax.random.key(0), jnp.full(4, 3.0), (draws, 20_000))
+    found, plain = np.asarray(entropy_of_mean(keys)), entropy(np.asarray(keys, np.float64).mean(axis=0))
+    error = 4.5 * found.std() / np.sqrt(20_000)
+    assert abs(found.mean() - np.log(4)) < error + 0.005
+    assert np.log(4) - plain.mean() > 0.02
 
 
 def test_what_masks_cost_is_a_mean_over_images():

@@ -125,6 +125,15 @@ def test_rewards_are_those_of_the_table():
     assert {name: gradients.REGISTRY[name].rewards(named(name, samples=4), 3, 5) for name in table} == table
 
 
+def test_rewards_of_nested_levels_multiply_and_others_are_of_whole_models():
+    sizes = [(3, 5), (2, 4)]
+    counts = {name: gradients.REGISTRY[name].rewards_in_all(named(name, samples=4), sizes) for name in IN_ALL}
+    assert counts == IN_ALL
+
+
+IN_ALL = {"local_expectation": 13 * 7, "enumerate": 5**3 * 4**2, "double_cv": 16, "rloo": 4, "reinmax": 1}
+
+
 def test_rewards_of_flips_are_those_asked_for():
     assert gradients.REGISTRY["single_flips"].rewards(named("single_flips", samples=3, flips=8), 3, 5) == 27
 

@@ -175,10 +175,12 @@ def test_what_masks_cost_is_their_part_of_the_kl(build, one_image, families):
     assert abs(drawn.mean() - exact.mean()) < 4.5 * np.sqrt((drawn.var() + exact.var()) / DRAWS)
 
 
-@pytest.mark.parametrize("families", ["ctc_pool", "ctc_relu"])
-def test_gradients_by_samples_have_the_mean_of_enumeration(build, one_image, families):
-    """Through the networks, top-down, in every parameter: the masks of one level summed, values and top code drawn."""
-    model, params = build(families=families)
+@pytest.mark.parametrize(
+    ("families", "inference"), [("ctc_pool", "top_down"), ("ctc_relu", "top_down"), ("ctc_pool", "bottom_up")]
+)
+def test_gradients_by_samples_have_the_mean_of_enumeration(build, one_image, families, inference):
+    """Through the networks, in every parameter: the masks of one level summed, values and top code drawn."""
+    model, params = build(families=families, inference=inference)
 
     def gradient(name):
         section = ml_collections.ConfigDict({"name": name, "samples": 3})
@@ -259,12 +261,12 @@ def test_values_start_where_they_are_told_to_and_q_beside_the_prior(make_model, 
 
 def test_sizes_and_levels_of_masks(build):
     model, _ = build(levels=2, shape=(4, 4, 1), families="ctc_relu,ctc_pool")
-    assert (model.mask_levels, model.mask_sizes) == (2, (16, 4))
+    assert (model.mask_levels, model.mask_sizes) == (2, {"level_1": (16, 2), "level_2": (1, 4)})
     assert model.mask_kinds == {"bernoulli", "categorical"}
     assert list(model.mask_latents.items()) == [("level_1", "bernoulli"), ("level_2", "categorical")]
     assert build(families="gaussian")[0].mask_kinds == frozenset()
     top, _ = build(top="ctc", latents=2, som_sigma=1.0)
-    assert (top.mask_levels, top.mask_sizes) == (2, (2, 4))
+    assert (top.mask_levels, top.mask_sizes) == (2, {"level_1": (1, 4), "top": (2, 3)})
 
 
 def test_a_latent_says_where_it_belongs(build, one_image):
@@ -285,6 +287,7 @@ def test_a_latent_says_where_it_belongs(build, one_image):
         ({"top": "categorical"}, r"model\.top is 'categorical'; allowed"),
         ({"channels": 0}, r"model\.channels is 0; allowed: 1 or more"),
         ({"beta": float("inf")}, r"model\.beta is inf; allowed: 0 \(free logits\) or more"),
+        ({"value_loc": float("nan")}, r"model\.value_loc is nan; allowed: a finite number"),
         ({"value_scale": 0.0}, r"model\.value_scale is 0\.0; allowed: above 0"),
         ({"beta": -1.0}, r"model\.beta is -1\.0; allowed"),
         ({"levels": 2}, r"model\.levels is 2; allowed: 1 to 1"),

@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pytest
 from scipy import stats
 
-from ctc_jax.models.gaussian_law import GaussianLaw, standard
+from ctc_jax.models.gaussian_law import GaussianLaw, of, standard
 
 LOC, SCALE = np.array([[0.5, -1.0], [2.0, 0.0]]), np.array([[0.3, 2.0], [1.0, 0.7]])
 LAW = GaussianLaw(dist.Normal(jnp.asarray(LOC, jnp.float32), jnp.asarray(SCALE, jnp.float32)))
@@ -29,3 +30,11 @@ def test_samples_have_its_moments():
     # The standard error of a standard deviation is sigma / sqrt(2 n).
     np.testing.assert_array_less(np.abs(np.std(draws, axis=0) - SCALE), 4.5 * SCALE / np.sqrt(2.0**15))
     np.testing.assert_array_equal(LAW.mean, LAW.values.loc)
+
+
+def test_of_a_distribution_it_takes_independent_gaussians_alone():
+    assert of(LAW.values.to_event(1)).values is LAW.values
+    flow = dist.TransformedDistribution(LAW.values.to_event(1), dist.transforms.AffineTransform(0.0, 2.0))
+    for other in (flow, LAW.values, dist.Laplace(jnp.zeros(2), 1.0).to_event(1)):
+        with pytest.raises(TypeError, match=r"^a Gaussian latent: \w+; allowed: Normal, made independent$"):
+            of(other)

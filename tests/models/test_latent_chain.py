@@ -11,6 +11,7 @@ import pytest
 
 from ctc_jax import gradients
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, PerLatent
+from ctc_jax.gradients.surrogate import zero
 from ctc_jax.models.latent_chain import Ending, draw, elbo_terms, laws
 from ctc_jax.models.mask_law import MaskLaw
 
@@ -161,11 +162,12 @@ def test_without_the_kl_below_it_in_the_signal_it_fails_this_test(exact, monkeyp
     class Free(Pair):
         def law(self, carry, index):
             law, cost = super().law(carry, index)
-            return law, cost if index == 0 else jax.lax.stop_gradient(cost) * 0.0
+            # A value of 0, and the gradient that it has beside the masks'.
+            return law, cost if index == 0 else zero(cost)
 
     monkeypatch.setattr("tests.models.test_latent_chain.Pair", Free)
     found = by_estimator("rloo", CATEGORICAL, jax.random.split(jax.random.key(0), KEYS))
-    assert np.abs(z_scores(found, exact["categorical"])).max() > 10
+    assert np.abs(z_scores(found, exact["categorical"])).max() > 4.5
 
 
 @pytest.mark.parametrize("name", ["reinmax", "straight_through", "rloo", "double_cv"])

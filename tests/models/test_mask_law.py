@@ -3,13 +3,14 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL
 from ctc_jax.layers.neighborhood_schedule import NeighborhoodSchedule
 from ctc_jax.layers.som_pooling import SOMPooling, neighborhood
-from ctc_jax.models.mask_law import MaskShape
+from ctc_jax.models.mask_law import MaskLaw, MaskShape
 
 PLACES, CATEGORIES, COUNT = 2, 3, 20_000
 SHAPES = {
@@ -125,6 +126,38 @@ def test_of_a_mask_and_its_values_the_log_prob_is_that_of_their_product(name):
     for mask in every_mask(name)[:4]:
         mask = jnp.asarray(mask)[None]
         np.testing.assert_allclose(one.log_prob_of(mask, values), one.log_prob(mask * values), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_of_a_relaxed_mask_it_is_linear_in_the_mask_and_so_are_its_gradients(name):
+    """log q and log f of the alternatives, weighted; and what of them each mask and each value decides."""
+    one = law(name)
+    mask = one.kind.probs(jax.random.normal(jax.random.key(5), one.logits.shape))
+    values = one.draw_values(jax.random.key(3))
+    logits, weight, drawn = (np.asarray(of, np.float64) for of in (one.logits, mask, values))
+    if SHAPES[name].kind is BERNOULLI:
+        # A gate that is closed has log q as well: the weight of the open one counts from there.
+        of_mask, closed = logits, -np.log1p(np.exp(logits)).sum()
+    else:
+        of_mask, closed = logits - np.log(np.exp(logits).sum(-1, keepdims=True)), 0.0
+    of_value, slope = np.zeros_like(drawn), np.zeros_like(drawn)
+    if SHAPES[name].valued:
+        loc, scale = (np.asarray(of, np.float64) for of in (one.values.loc, one.values.scale))
+        of_value, slope = stats.norm.logpdf(drawn, loc, scale), -weight * (drawn - loc) / scale**2
+    value, (by_mask, by_value) = jax.value_and_grad(lambda *of: one.log_prob_of(*of)[0], argnums=(0, 1))(mask, values)
+    np.testing.assert_allclose(value, closed + (weight * (of_mask + of_value)).sum(), rtol=1e-5)
+    np.testing.assert_allclose(by_mask, of_mask + of_value, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_value, slope, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [BERNOULLI, CATEGORICAL])
+def test_a_value_that_rounds_to_nothing_still_shows_its_mask(kind):
+    zeros = jnp.zeros((50, 3))
+    nothing = dist.Normal(zeros, zeros, validate_args=False)
+    latent = MaskLaw(kind, zeros + 2.0, nothing).sample(jax.random.key(0))
+    mask = kind.sample(jax.random.split(jax.random.key(0))[0], zeros + 2.0)[0]
+    np.testing.assert_array_equal(latent != 0, mask)
+    assert np.abs(latent).max() < 1e-30
 
 
 @pytest.mark.parametrize("name", SHAPES)

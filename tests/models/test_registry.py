@@ -36,9 +36,10 @@ def test_unknown_activation_is_refused(make_model, name):
         make_model(name, activation="rellu")
 
 
-def test_unknown_posterior_is_refused(make_model):
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_unknown_posterior_is_refused_also_where_none_is_needed(make_model, name):
     with pytest.raises(ConfigError, match=r"^config\.posterior\.name is 'flow'; allowed: diagonal"):
-        make_model("mlp_vae", posterior="flow")
+        make_model(name, posterior="flow")
 
 
 def test_an_image_that_cannot_be_halved_is_refused_by_the_convolutional_model_only(make_model):

@@ -29,6 +29,7 @@ MASKS = {
     "estimator__baseline_width": 4,
 }
 HIERARCHY = {"model__name": "ctc_hierarchy", "model__levels": 1, "likelihood__output_layer": True, "model__channels": 4}
+TWO_OF_TOP = {"model__top": "ctc", "model__latents": 1, "model__categories": 2}
 SPACE = ImageSpace((4, 4, 1), 1, 1)
 
 
@@ -103,6 +104,11 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
         ),
         ({**HIERARCHY, "estimator__name": "single_flips"}, r"'single_flips'; .*without a linear layer.*reinmax"),
         ({**HIERARCHY, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 16 masks of 4"),
+        # 65,536 masks of level 1, each of which meets both of the top.
+        (
+            {**HIERARCHY, "model__channels": 2, **TWO_OF_TOP, "estimator__name": "enumerate"},
+            r"at most 65,536 rewards .* 8 masks of 4 and 1 masks of 2",
+        ),
         ({**HIERARCHY, "model__families": "ctc_relu", "estimator__name": "gumbel_rao"}, r"bernoulli masks.*straight_"),
         ({"model__features": 2, "estimator__name": "rloo"}, r"model\.features is 2; .*one a channel"),
     ],
@@ -132,8 +138,10 @@ def run(config, workdir, **options):
 
 
 @pytest.mark.slow
-def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(masks, tmp_path):
-    config = masks("nvil", train__ema_decay=0.9, train__clip_norm=1.0)
+@pytest.mark.parametrize("model", ["mask_vae", "ctc_hierarchy"])
+def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(masks, tmp_path, model):
+    changes = HIERARCHY if model == "ctc_hierarchy" else {}
+    config = masks("nvil", train__ema_decay=0.9, train__clip_norm=1.0, **changes)
     _, whole = run(config, tmp_path / "whole")
     asked = iter([False] * 4 + [True])
     outcome, _ = run(config, tmp_path / "broken", interrupted=lambda: next(asked))
@@ -141,16 +149,18 @@ def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(mas
     _, broken = run(config, tmp_path / "broken")
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(broken), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert whole.params["estimator"]["moving_averages"]["signal"] != 0
+    learned = whole.params["estimator"]["level_1"] if changes else whole.params["estimator"]
+    assert learned["moving_averages"]["signal"] != 0
     run(config, tmp_path / "one", mesh=data_mesh(jax.devices()[:1]))
     lines = [read_history(tmp_path / name) for name in ("whole", "one")]
     for four, one in zip(*lines, strict=True):
         np.testing.assert_allclose(four["elbo_nats"], one["elbo_nats"], rtol=1e-5)
 
 
-def test_the_importance_weighted_objective_trains_masks(masks):
+@pytest.mark.parametrize("changes", [{}, HIERARCHY], ids=["mask_vae", "ctc_hierarchy"])
+def test_the_importance_weighted_objective_trains_masks(masks, changes):
     objective = {"objective__name": "importance_weighted", "objective__samples": 3}
-    config = masks("rloo", **objective, train__steps=200, train__learning_rate=0.05)
+    config = masks("rloo", **objective, train__steps=200, train__learning_rate=0.05, **changes)
     model = training.build_model(config, SPACE)
     step = training.build_step(config, model)
     image = np.random.default_rng(0).integers(0, 2, (1, 1, 4, 4, 1)).astype(np.uint8)
