@@ -115,6 +115,7 @@ def estimator() -> dict:
         "temperature": 1.0,  # of gumbel_softmax, st_gumbel, gumbel_rao, reinmax; the first of rebar and relax
         "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the former four)
         "temperature_steps": 0,  # 0 keeps `temperature`
+        "second_order": 1.0,  # share of its correction to straight-through, 1 is the published one (reinmax)
         "flips": 0,  # sampled for a mask, each a reward; 0 is 16 (single_flips) or 2 (diagonal_flips)
         "control_values": True,  # take what is known of it out of the values' gradient (diagonal_flips)
         "conditioned": 16,  # Gumbel draws conditioned on the mask, for one reward (gumbel_rao)

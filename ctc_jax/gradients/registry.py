@@ -78,6 +78,17 @@ def first_temperature(config) -> dict:
     return {"temperature": temperature.build(config).start}
 
 
+def second_order(config) -> dict:
+    """Share of ReinMax's correction to straight-through.
+
+    Raises:
+      ConfigError: it is not in [0, 1].
+    """
+    if not 0 <= config.second_order <= 1:
+        raise ConfigError("estimator.second_order", config.second_order, "0 (straight-through) to 1 (ReinMax)")
+    return {"second_order": config.second_order}
+
+
 def policy(config) -> dict:
     """Of a trust region.
 
@@ -232,7 +243,14 @@ ENTRIES = (
         "single_pass",
         single_pass(relaxed.gumbel_rao, tempered=True, options=at_least("conditioned", 1)),
     ),
-    Estimator("reinmax", False, BOTH, rewards(1), "single_pass", single_pass(relaxed.reinmax, tempered=True)),
+    Estimator(
+        "reinmax",
+        False,
+        BOTH,
+        rewards(1),
+        "single_pass",
+        single_pass(relaxed.reinmax, tempered=True, options=second_order),
+    ),
     Estimator(
         "daps",
         False,

@@ -40,6 +40,34 @@ def test_reinmax_is_unbiased_up_to_second_order(square):
         assert np.abs(z_scores(found, problem.exact)).max() > 10
 
 
+def test_without_its_correction_reinmax_is_straight_through_and_with_part_of_it_has_part_of_its_bias():
+    """On a quadratic reward: of the bias that straight-through has, 1 - a is left."""
+    logits = jnp.array([[[0.4, -0.3, 0.9]]])
+    form = jnp.array([[1.0, 0.3, -0.8], [0.3, -1.2, 0.5], [-0.8, 0.5, 0.7]])
+
+    def reward(masks):
+        return jnp.sum((masks[:, 0] @ form) * masks[:, 0], axis=-1)
+
+    def gradient(estimator, key, **options):
+        return jax.grad(lambda at: jnp.sum(estimator(key, at, reward, kind=CATEGORICAL, **options).surrogate))(logits)
+
+    def mean(estimator, **options):
+        """Over the three masks, each by a key that draws it, with its probability."""
+        masks, found = jax.vmap(lambda key: (CATEGORICAL.sample(key, logits)[0], gradient(estimator, key, **options)))(
+            jax.random.split(jax.random.key(0), 32)
+        )
+        first = [int(np.argmax(np.asarray(masks)[:, 0, 0, alternative])) for alternative in range(3)]
+        return np.einsum("k,k...->...", np.asarray(jax.nn.softmax(logits[0, 0]), np.float64), np.asarray(found)[first])
+
+    exact = jax.grad(lambda at: jax.nn.softmax(at[0, 0]) @ jnp.diag(form))(logits)
+    plain = mean(relaxed.straight_through)
+    np.testing.assert_allclose(mean(relaxed.reinmax, second_order=0.0), plain, rtol=1e-5, atol=1e-6)
+    assert np.abs(plain - exact).max() > 0.05
+    for share in (0.25, 0.5, 1.0):
+        found = mean(relaxed.reinmax, second_order=share)
+        np.testing.assert_allclose(found - exact, (1 - share) * (plain - exact), rtol=1e-4, atol=2e-6)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_reinmax_of_a_gate_is_that_of_a_choice_of_two(temperature):
     """Of logits (phi, 0): in the mean also for a reward of third order, where neither is exact."""
@@ -63,8 +91,8 @@ def test_reinmax_of_a_gate_is_that_of_a_choice_of_two(temperature):
     np.testing.assert_allclose(np.unique(gate.round(5)), np.unique(choice.round(5)), atol=2e-5)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
-def test_reinmax_at_a_temperature_is_its_formula(temperature):
+@pytest.mark.parametrize(("temperature", "share"), [(0.5, 1.0), (1.0, 1.0), (4.0, 1.0), (1.0, 0.5), (2.0, 0.0)])
+def test_reinmax_is_its_formula_at_a_temperature_and_with_a_share_of_its_correction(temperature, share):
     """Liu et al. 2023, algorithm 2, written with Jacobians; at every mask that the keys draw."""
     logits = np.array([0.3, -1.2, 0.8])
     slope = jnp.array([1.5, -0.7, 0.4])
@@ -77,7 +105,8 @@ def test_reinmax_at_a_temperature_is_its_formula(temperature):
 
     def drawn_and_gradient(key):
         def reward(logits):
-            return relaxed.reinmax.mask(key, logits, kind=CATEGORICAL, temperature=temperature)[0, 0]
+            options = {"temperature": temperature, "second_order": share}
+            return relaxed.reinmax.mask(key, logits, kind=CATEGORICAL, **options)[0, 0]
 
         mask, by_logits = jax.vjp(reward, jnp.asarray(logits, jnp.float32)[None, None])
         return mask, by_logits(slope)[0][0, 0]
@@ -86,7 +115,8 @@ def test_reinmax_at_a_temperature_is_its_formula(temperature):
     assert len(np.unique(masks, axis=0)) == 3
     for mask, gradient in zip(np.asarray(masks), found, strict=True):
         middle = (softmax(logits / temperature) + mask) / 2
-        expected = (2 * jacobian(middle) - jacobian(softmax(logits)) / 2) @ np.asarray(slope)
+        plain, published = jacobian(softmax(logits)), 2 * jacobian(middle) - jacobian(softmax(logits)) / 2
+        expected = ((1 - share) * plain + share * published) @ np.asarray(slope)
         np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
 
 

@@ -83,6 +83,7 @@ def test_unknown_name_is_one_line_that_names_the_key():
         ("daps", "samples", 1, "2 or more with estimator.name daps"),
         ("source_baseline_unbiased", "samples", 1, "2 or more with estimator.name source_baseline_unbiased"),
         ("nvil", "decay", 1.0, "0 to below 1"),
+        ("reinmax", "second_order", 1.5, "0 (straight-through) to 1 (ReinMax)"),
         ("nvil", "baseline_width", 0, "1 or more with estimator.name nvil"),
         ("relax", "temperature", -0.5, "a number above 0"),
         ("daps", "trust_region", 0.0, "a number above 0"),
@@ -154,7 +155,7 @@ BUILT = {
     "gumbel_softmax": (relaxed.gumbel_softmax, {"temperature": 0.5}),
     "st_gumbel": (relaxed.st_gumbel, {"temperature": 0.5}),
     "gumbel_rao": (relaxed.gumbel_rao, {"temperature": 0.5, "conditioned": 3}),
-    "reinmax": (relaxed.reinmax, {"temperature": 0.5}),
+    "reinmax": (relaxed.reinmax, {"temperature": 0.5, "second_order": 0.75}),
 }
 
 
@@ -164,7 +165,8 @@ def test_what_is_built_is_the_function_with_the_options_of_the_config(name):
     function, options = BUILT[name]
     changes = {"samples": 3, "temperature": 2.0, "temperature_end": 0.5, "temperature_steps": 10, "conditioned": 3}
     bound = gradients.build(
-        named(name, **changes, flips=5, control_values=False), mask_kinds=gradients.REGISTRY[name].mask_kinds
+        named(name, **changes, flips=5, control_values=False, second_order=0.75),
+        mask_kinds=gradients.REGISTRY[name].mask_kinds,
     )
     kind = CATEGORICAL if "categorical" in bound.entry.mask_kinds else BERNOULLI
     problem = conftest.build(kind.name, (2, 2, 3) if kind is CATEGORICAL else (2, 4), "values")
