@@ -84,9 +84,10 @@ def second_order(config) -> dict:
     Raises:
       ConfigError: it is not in [0, 1].
     """
-    if not 0 <= config.second_order <= 1:
-        raise ConfigError("estimator.second_order", config.second_order, "0 (straight-through) to 1 (ReinMax)")
-    return {"second_order": config.second_order}
+    share = config.get("second_order", 1.0)  # a run from before there was a choice is loaded as it was trained
+    if not 0 <= share <= 1:
+        raise ConfigError("estimator.second_order", share, "0 (straight-through) to 1 (ReinMax)")
+    return {"second_order": share}
 
 
 def policy(config) -> dict:
