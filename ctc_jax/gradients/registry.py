@@ -15,7 +15,6 @@ from ctc_jax.gradients import (
     sampled_flips,
     score_function,
     stick_breaking,
-    temperature,
 )
 from ctc_jax.gradients.binding import (
     at_least,
@@ -27,14 +26,21 @@ from ctc_jax.gradients.binding import (
     without_masks,
 )
 from ctc_jax.gradients.estimator import BoundEstimator, Estimator
+from ctc_jax.gradients.options import (
+    DIAGONAL_FLIPS,
+    SINGLE_FLIPS,
+    decay,
+    diagonal,
+    first_temperature,
+    flips,
+    policy,
+    second_order,
+    several_samples,
+    width,
+)
 
 BERNOULLI, CATEGORICAL = frozenset({"bernoulli"}), frozenset({"categorical"})
 BOTH, NONE = BERNOULLI | CATEGORICAL, frozenset()
-
-several_samples = at_least("samples", 2)
-
-# Rewards after flips, in which the linear layer is not evaluated again.
-SINGLE_FLIPS, DIAGONAL_FLIPS = 16, 2
 
 
 def rewards(count: int):
@@ -55,73 +61,6 @@ def per_flip(own: int):
 def per_entry(config, places: int, alternatives: int) -> int:
     """One for a mask, and one for each of its flips."""
     return 1 + places * (alternatives - 1)
-
-
-def width(config) -> dict:
-    """Units of a learned network's hidden layer."""
-    return {"width": at_least("baseline_width", 1)(config)["baseline_width"]}
-
-
-def decay(config) -> dict:
-    """Of a moving average, a step.
-
-    Raises:
-      ConfigError: it is not in [0, 1).
-    """
-    if not 0 <= config.decay < 1:
-        raise ConfigError("estimator.decay", config.decay, "0 to below 1")
-    return {"decay": config.decay}
-
-
-def first_temperature(config) -> dict:
-    """Where a learned temperature starts."""
-    return {"temperature": temperature.build(config).start}
-
-
-def second_order(config) -> dict:
-    """Share of ReinMax's correction to straight-through.
-
-    Raises:
-      ConfigError: it is not in [0, 1].
-    """
-    share = config.get("second_order", 1.0)  # a run from before there was a choice is loaded as it was trained
-    if not 0 <= share <= 1:
-        raise ConfigError("estimator.second_order", share, "0 (straight-through) to 1 (ReinMax)")
-    return {"second_order": share}
-
-
-def policy(config) -> dict:
-    """Of a trust region.
-
-    Raises:
-      ConfigError: no trust region, or a negative weight.
-    """
-    if not config.trust_region > 0:
-        raise ConfigError("estimator.trust_region", config.trust_region, "a number above 0")
-    if not config.entropy >= 0:
-        raise ConfigError("estimator.entropy", config.entropy, "0 or more")
-    return {"trust_region": config.trust_region, "entropy": config.entropy}
-
-
-def flips(own: int, minimum: int):
-    """Masks, and flips sampled for each: `estimator.flips`, where 0 is the estimator's `own` number.
-
-    Raises:
-      ConfigError: when read from a config in which either are too few.
-    """
-
-    def read(config) -> dict:
-        if config.flips and config.flips < minimum:
-            allowed = f"{minimum} or more, or 0 for {own}, with estimator.name {config.name}"
-            raise ConfigError("estimator.flips", config.flips, allowed)
-        return {"flips": config.flips or own, **at_least("samples", 1)(config)}
-
-    return read
-
-
-def diagonal(config) -> dict:
-    """Masks, flips, and whether the values' gradient is controlled as well."""
-    return {**flips(DIAGONAL_FLIPS, 1)(config), "control_values": config.control_values}
 
 
 ENTRIES = (

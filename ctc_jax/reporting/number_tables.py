@@ -21,7 +21,7 @@ def numbers(summary: Mapping[str, SupportsFloat | str]) -> str:
     parts = [_cards({name: value for name, value in summary.items() if "/" not in name})]
     for measures, rows in by_parts(summary):
         cells = [
-            [html.escape(_part(row)), *(_cell(summary.get(f"{measure}/{row}"), measure) for measure in measures)]
+            [html.escape(_part(row)), *(cell(summary.get(f"{measure}/{row}"), measure) for measure in measures)]
             for row in rows
         ]
         parts.append(wide_table(["", *map(heading, measures)], cells))
@@ -69,6 +69,11 @@ def heading(name: str) -> str:
     return f"{words} ({unit})" if words and unit else words or unit
 
 
+def cell(value: SupportsFloat | str | None, name: str) -> str:
+    """A number as HTML, by the unit in its name; "" where there is none."""
+    return "" if value is None else html.escape(format_number(value, split_unit(name)[1]))
+
+
 def _cards(summary: Mapping[str, SupportsFloat | str]) -> str:
     cards = []
     for name, value in summary.items():
@@ -80,7 +85,3 @@ def _cards(summary: Mapping[str, SupportsFloat | str]) -> str:
 
 def _part(name: str) -> str:
     return name.replace("/", ", ").replace("_", " ")
-
-
-def _cell(value: SupportsFloat | str | None, measure: str) -> str:
-    return "" if value is None else html.escape(format_number(value, split_unit(measure)[1]))

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ctc_jax.errors import UserError
-from ctc_jax.reporting.number_tables import heading, wide_table
+from ctc_jax.reporting.number_tables import cell, heading, wide_table
 from ctc_jax.reporting.page import REPORT, flatten, table, write_page
-from ctc_jax.reporting.units import format_number, split_unit
 from ctc_jax.reporting.writers import encode_number, read_history
 from ctc_jax.sweeps.expand import Run
 
@@ -130,7 +129,7 @@ def _body(root: Path, title: str, config_file: str, sweep_file: str, rows: Seque
     cells = []
     for row in rows:
         values = [_text(row["overrides"].get(key)) for key in keys]
-        numbers = [_number(row["numbers"].get(name), name) for name in names]
+        numbers = [cell(row["numbers"].get(name), name) for name in names]
         cells.append([_link(root, row["name"]), _state(row), *values, row["split"], _text(row["step"]), *numbers])
     parts += ["<h2>Runs</h2>", wide_table(["run", "state", *keys, "split", "step", *map(heading, names)], cells)]
     return "\n".join(parts)
@@ -140,15 +139,11 @@ def _text(value: Any) -> str:
     return "" if value is None else html.escape(f"{value:,}" if type(value) is int else str(value))
 
 
-def _number(value: Any, name: str) -> str:
-    return "" if value is None else html.escape(format_number(value, split_unit(name)[1]))
-
-
 def _spread(value: tuple[float, float | None] | None, name: str) -> str:
     if value is None:
         return ""
     mean, deviation = value
-    return _number(mean, name) + ("" if deviation is None else f" ± {float(f'{deviation:.2g}'):g}")
+    return cell(mean, name) + ("" if deviation is None else f" ± {float(f'{deviation:.2g}'):g}")
 
 
 def _state(row: Mapping[str, Any]) -> str:

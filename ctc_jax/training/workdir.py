@@ -36,6 +36,7 @@ NEW_KEYS = {
     "estimator.baseline_width": 200,
     "estimator.trust_region": 1.0,
     "estimator.entropy": 0.0,
+    "estimator.second_order": 1.0,
     "evaluate.features": "pixels,random,classifier",
     "evaluate.quality_samples": 0,
     "likelihood.output_layer": True,

@@ -126,20 +126,6 @@ def test_rewards_are_those_of_the_table():
     assert {name: gradients.REGISTRY[name].rewards(named(name, samples=4), 3, 5) for name in table} == table
 
 
-def test_a_config_from_before_reinmax_had_a_share_is_read_as_all_of_it():
-    section = named("reinmax", temperature=1.0)
-    del section["second_order"]
-    logits = jax.random.normal(jax.random.key(0), (1, 2, 3))
-    bound = gradients.build(section, mask_kinds=KINDS[1])
-
-    def slope(mask):
-        return jax.grad(lambda at: jnp.sum(mask(jax.random.key(1), at, kind=CATEGORICAL) * jnp.arange(3.0)))(logits)
-
-    with jax.numpy_rank_promotion("allow"):
-        np.testing.assert_allclose(slope(bound.mask), slope(relaxed.reinmax.mask), rtol=1e-6)
-        assert np.abs(slope(bound.mask) - slope(relaxed.straight_through.mask)).max() > 1e-3
-
-
 def test_rewards_of_nested_levels_multiply_and_others_are_of_whole_models():
     sizes = [(3, 5), (2, 4)]
     counts = {name: gradients.REGISTRY[name].rewards_in_all(named(name, samples=4), sizes) for name in IN_ALL}

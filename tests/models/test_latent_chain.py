@@ -68,7 +68,7 @@ def bound_estimator(name, kind):
     section = ml_collections.ConfigDict(
         {"name": name, "samples": 3, "temperature": 0.7, "temperature_end": 0.7, "temperature_steps": 0, "decay": 0.9}
     )
-    section.update({"baseline_width": 3, "conditioned": 2, "trust_region": 1.0, "entropy": 0.0})
+    section.update({"baseline_width": 3, "conditioned": 2, "trust_region": 1.0, "entropy": 0.0, "second_order": 1.0})
     return gradients.build(section, mask_kinds=frozenset({kind.name}), levels=2, linear=False)
 
 
@@ -166,8 +166,8 @@ def test_without_the_kl_below_it_in_the_signal_it_fails_this_test(exact, monkeyp
             return law, cost if index == 0 else zero(cost)
 
     monkeypatch.setattr("tests.models.test_latent_chain.Pair", Free)
-    found = by_estimator("rloo", CATEGORICAL, jax.random.split(jax.random.key(0), KEYS))
-    assert np.abs(z_scores(found, exact["categorical"])).max() > 4.5
+    found = by_estimator("rloo", CATEGORICAL, jax.random.split(jax.random.key(0), 4 * KEYS))
+    assert np.abs(z_scores(found, exact["categorical"])).max() > 10
 
 
 @pytest.mark.parametrize("name", ["reinmax", "straight_through", "rloo", "double_cv"])
