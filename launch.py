@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from configs import base
 from ctc_jax import command, command_line, sweeps
 from ctc_jax.errors import UserError
-from ctc_jax.reporting.page import flatten
+from ctc_jax.options import flatten
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file; FILE:PRESET for one of its presets.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run or of a sweep's runs; default runs/NAME[-PRESET].")

@@ -13,7 +13,7 @@ from ctc_jax import data, gradients, likelihoods, models, objectives, posteriors
 from ctc_jax.errors import ConfigError, UserError
 from ctc_jax.layers import activation
 from ctc_jax.models import ImageSpace
-from ctc_jax.reporting.page import flatten
+from ctc_jax.options import flatten
 from ctc_jax.sweeps.expand import load_sweep
 from ctc_jax.training import optimizer
 

@@ -13,7 +13,7 @@ from configs import base
 from ctc_jax import command, data, gradients, likelihoods, models
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 from ctc_jax.models.mask_vae import MaskVAE
-from ctc_jax.reporting.page import flatten
+from ctc_jax.options import flatten
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

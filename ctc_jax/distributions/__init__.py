@@ -6,11 +6,15 @@ from ctc_jax.distributions.discretized_gaussian import DiscretizedGaussian
 from ctc_jax.distributions.discretized_logistic import DiscretizedLogistic
 from ctc_jax.distributions.grouped_ctc import GroupedCTC
 from ctc_jax.distributions.mask_group import MaskGroup
+from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
+from ctc_jax.distributions.mask_site import MaskSite
 from ctc_jax.distributions.pixels import IndependentPixels, PixelBernoulli, PixelCategorical
 from ctc_jax.distributions.registry import VALUE_FAMILIES
 from ctc_jax.distributions.summed_ctc import SummedCTC
 
 __all__ = [
+    "BERNOULLI",
+    "CATEGORICAL",
     "VALUE_FAMILIES",
     "BernoulliTimesContinuous",
     "CategoricalTimesContinuous",
@@ -19,6 +23,8 @@ __all__ = [
     "GroupedCTC",
     "IndependentPixels",
     "MaskGroup",
+    "MaskKind",
+    "MaskSite",
     "PixelBernoulli",
     "PixelCategorical",
     "SummedCTC",

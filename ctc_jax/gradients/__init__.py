@@ -1,11 +1,11 @@
 """Gradients of expected rewards through sampled masks."""
 
+from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.gradients.checks import check_logits, check_masks
 from ctc_jax.gradients.dirichlet_copula import arms
 from ctc_jax.gradients.estimator import BoundEstimator, Estimator
 from ctc_jax.gradients.exact import enumerate_masks, local_expectation
 from ctc_jax.gradients.low_rank import low_rank_local_expectation
-from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.gradients.pathwise_baseline import source_baseline, source_baseline_unbiased
 from ctc_jax.gradients.per_latent import PerLatent, build_per_latent
 from ctc_jax.gradients.registry import REGISTRY, build

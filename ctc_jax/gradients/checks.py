@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from ctc_jax.gradients.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import MaskKind
 
 
 def check_logits(logits, name: str = "logits") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ctc_jax.gradients.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import MaskKind
 from ctc_jax.gradients.sparse_reward import SparseReward
 from ctc_jax.gradients.surrogate import Estimate, Reward
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ctc_jax.gradients.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import MaskKind
 from ctc_jax.gradients.sparse_reward import SparseReward
 
 

@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, Float
 
-from ctc_jax.gradients.mask_kind import total
+from ctc_jax.distributions.mask_kind import total
 from ctc_jax.gradients.surrogate import zero
 
 # Parameters whose path contains this word take plain gradient steps of rate 1.

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ctc_jax.distributions.mask_kind import MaskKind, total
 from ctc_jax.gradients import moving_average, small_network
-from ctc_jax.gradients.mask_kind import MaskKind, total
 from ctc_jax.gradients.moving_average import COLLECTION
 from ctc_jax.gradients.score_function import combine_leaving_one_out, evaluate
 from ctc_jax.gradients.sparse_reward import SparseReward

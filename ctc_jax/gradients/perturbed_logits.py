@@ -6,7 +6,7 @@ Both are differentiable in the logits at fixed noise. Those of a categorical mas
 import jax
 import jax.numpy as jnp
 
-from ctc_jax.gradients.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import MaskKind
 
 
 def perturb(key, logits, *, kind: MaskKind):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from ctc_jax.gradients.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import MaskKind
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
 

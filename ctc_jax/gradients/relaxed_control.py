@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ctc_jax.distributions.mask_kind import MaskKind, total
 from ctc_jax.gradients import small_network
-from ctc_jax.gradients.mask_kind import MaskKind, total
 from ctc_jax.gradients.perturbed_logits import perturb, perturb_given
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from ctc_jax.distributions.mask_kind import MaskKind, total
 from ctc_jax.gradients.flips import Entries, as_entries, check, draw, entries
-from ctc_jax.gradients.mask_kind import MaskKind, total
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
 

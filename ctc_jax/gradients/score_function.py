@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ctc_jax.gradients.mask_kind import MaskKind, total
+from ctc_jax.distributions.mask_kind import MaskKind, total
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ctc_jax.gradients.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import MaskKind
 from ctc_jax.gradients.surrogate import Estimate, Reward, zero
 
 

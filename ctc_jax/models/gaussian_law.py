@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
-from ctc_jax.gradients.mask_kind import total
+from ctc_jax.distributions.mask_kind import total
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.distributions import BernoulliTimesContinuous, CategoricalTimesContinuous
+from ctc_jax.distributions.mask_kind import total
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, MaskKind
-from ctc_jax.gradients.mask_kind import total
 from ctc_jax.layers.som_pooling import SOMPooling
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
 
+from ctc_jax.options import flatten
 from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.number_tables import numbers
 
@@ -116,17 +117,6 @@ def table(rows: Mapping[str, Any]) -> str:
         return '<p class="none">None.</p>'
     cells = (f"<tr><th>{_escape(key)}</th><td>{_escape(_words(value))}</td></tr>" for key, value in rows.items())
     return f"<table>{''.join(cells)}</table>"
-
-
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _figure(caption: str, png: bytes, alt: str = "") -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ctc_jax.errors import ConfigError, UserError, nearest
-from ctc_jax.reporting.page import flatten
+from ctc_jax.options import flatten
 
 Overrides = dict[str, Any]
 LONGEST_NAME = 120  # file systems take 255 bytes

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ctc_jax.errors import UserError
+from ctc_jax.options import flatten
 from ctc_jax.reporting.number_tables import cell, heading, wide_table
-from ctc_jax.reporting.page import REPORT, flatten, table, write_page
+from ctc_jax.reporting.page import REPORT, table, write_page
 from ctc_jax.reporting.writers import encode_number, read_history
 from ctc_jax.sweeps.expand import Run
 

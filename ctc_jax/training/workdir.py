@@ -18,7 +18,7 @@ from typing import Any
 import jax
 
 from ctc_jax.errors import UserError
-from ctc_jax.reporting.page import flatten
+from ctc_jax.options import flatten
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "numpy", "ml_collections")
 

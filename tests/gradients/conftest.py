@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from configs.base import get_config
+from ctc_jax.distributions.mask_kind import KINDS
 from ctc_jax.gradients import SparseReward, registry
-from ctc_jax.gradients.mask_kind import KINDS
 
 
 def gradient(function, argnums=0):

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL
 from ctc_jax.gradients import relaxed
-from ctc_jax.gradients.mask_kind import BERNOULLI, CATEGORICAL
 from tests.gradients.conftest import Problem, build, gradients, linear, z_scores
 
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ctc_jax.distributions.mask_kind import KINDS
 from ctc_jax.gradients import SparseReward, exact, rloo
 from ctc_jax.gradients.flips import draw, entries
 from ctc_jax.gradients.low_rank import low_rank_local_expectation
-from ctc_jax.gradients.mask_kind import KINDS
 from ctc_jax.gradients.sampled_flips import diagonal_flips, single_flips
 from tests.gradients.conftest import z_scores
 

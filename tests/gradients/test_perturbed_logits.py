@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ctc_jax.gradients.mask_kind import KINDS
+from ctc_jax.distributions.mask_kind import KINDS
 from ctc_jax.gradients.perturbed_logits import perturb, perturb_given
 
 SHAPES = {"bernoulli": (2, 2), "categorical": (2, 1, 3)}

@@ -4,7 +4,7 @@ import html.parser
 import numpy as np
 import pytest
 
-from ctc_jax.reporting.page import Picture, flatten, write_report
+from ctc_jax.reporting.page import Picture, write_report
 from ctc_jax.reporting.pictures import save_png
 
 
@@ -86,7 +86,3 @@ def test_numbers_config_and_command_are_there_in_order(report):
 def test_no_temporary_file_is_left(report):
     _, folder = report
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "report.html"]
-
-
-def test_nested_keys_are_joined_by_dots_and_empty_mappings_kept():
-    assert flatten({"a": 1, "b": {"c": {"d": 2}, "e": {}}}) == {"a": 1, "b.c.d": 2, "b.e": {}}

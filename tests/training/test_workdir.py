@@ -7,7 +7,7 @@ import pytest
 
 from configs import base
 from ctc_jax.errors import UserError
-from ctc_jax.reporting.page import flatten
+from ctc_jax.options import flatten
 from ctc_jax.training.workdir import NEW_KEYS, claim, note_start, read_config, upgrade
 
 CONFIG = {"seed": 0, "train": {"steps": 3, "rate": 0.5}, "evaluate": {"k": 1}}

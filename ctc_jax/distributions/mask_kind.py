@@ -1,4 +1,4 @@
-"""The two kinds of mask, for estimators that serve both. Tests: tests/gradients/test_mask_kind.py.
+"""The two kinds of mask, for estimators that serve both. Tests: tests/distributions/test_mask_kind.py.
 
 A mask's logits are `[batch, *places]` for a Bernoulli mask and `[batch, *places, categories]` for a categorical one;
 masks have the shape of their logits, and are 0 or 1.

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ctc_jax.gradients.mask_kind import KINDS
+from ctc_jax.distributions.mask_kind import KINDS
 
 SHAPES = {"bernoulli": (2, 3), "categorical": (2, 2, 4)}
 
