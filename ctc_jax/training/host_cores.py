@@ -17,7 +17,7 @@ def use_host_cores(devices: int, batch_size: int) -> None:
 
     XLA's CPU backend runs parts of a step on one thread whatever the cores; split, every part runs on all of them. A
     convolutional network gains (configs/cifar.py); one whose parameters cost as much as its images is slower, because
-    each device updates all of them (configs/mnist.py). Benchmark: benchmarks/cpu_devices.py.
+    each device updates all of them (configs/mnist.py). Benchmark: benchmarks/speed/cpu_devices.py.
 
     Where a device has several cores, jaxlib 0.10 is kept from handing convolutions to YNNPACK, which runs them on one
     thread; later versions use all by themselves.

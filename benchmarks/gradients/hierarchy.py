@@ -1,0 +1,307 @@
+"""Variance of gradients through masks, by level, as a hierarchy of pooling grows from one level to four.
+
+For each depth a hierarchy is trained with reinmax; at each of `--snapshots` it stays as it is, and every estimator that
+serves that depth draws the gradient of the ELBO of one fixed batch for 256 keys: in the layer that makes a level's mask
+logits, and on the whole recognition side. Images of `shapes` are 16 x 16, the smallest that can be halved four times,
+and made here; --data cifar10 takes three to four times as long. Fifteen minutes on one core, half of it compilation.
+Tests: tests/benchmarks/gradients/test_hierarchy.py.
+"""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from benchmarks.gradients.frozen import Sampler
+from benchmarks.gradients.hierarchy_plot import plot
+from benchmarks.gradients.statistics import Draws, bias, direction, noise_to_signal, squared_length
+from benchmarks.gradients.variants import variants
+from benchmarks.harness.machine import limit_threads
+from benchmarks.harness.results import parser, write
+from benchmarks.harness.snapshots import frozen_batch, parameters
+from benchmarks.harness.timing import median_ms, take_turns
+from benchmarks.harness.trainer import Trainer
+from configs import cifar_hierarchy, hierarchy
+from ctc_jax import gradients
+from ctc_jax.data import Batch
+from ctc_jax.gradients import BoundEstimator
+from ctc_jax.models.ctc_hierarchy import CTCHierarchy
+
+SHAPES = {"data.name": "shapes", "likelihood.name": "ctc", "likelihood.components": 5, "train.clip_norm": 1_000.0}
+CONFIGS = {"shapes": lambda: hierarchy.experiment(SHAPES, ""), "cifar10": cifar_hierarchy.get_config}
+TRAINED_WITH, HELD = "reinmax", "none"
+ESTIMATORS = ("reinmax", "straight_through", "st_gumbel", "gumbel_rao", "rloo", "double_cv")
+# An unbiased estimator of little noise: whether it serves a depth is for the registry to say.
+REFERENCES = (("double_cv", 2), ("rloo", 16))
+MOST_REWARDS = 16  # an estimator may take for an example
+BLOCKS = 16
+MEASURED, REFERENCE, TIMED = 1, 2, 3  # seeds
+RECOGNITION = ("up", "joined", "posteriors", "top")
+CHOSEN = "chosen"  # beside the parameters, which of several estimators draws
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """An estimator with its options.
+
+    Attributes:
+      name: the registry's, with the number of samples where it takes some; "none" gives masks no gradient.
+      unbiased: whether its expectation is the gradient.
+      rewards: whole models it evaluates for an example.
+      sampler: of its gradient, which several may share.
+      chosen: which of those that share it.
+    """
+
+    name: str
+    unbiased: bool
+    rewards: int
+    sampler: Sampler
+    chosen: int = 0
+
+    def __call__(self, params: Any, batch: Batch, *, seed: int, blocks: int, size: int) -> dict[str, Draws]:
+        """As the sampler."""
+        return self.sampler({**params, CHOSEN: np.int32(self.chosen)}, batch, seed=seed, blocks=blocks, size=size)
+
+
+def draw(
+    model: CTCHierarchy, estimators: Sequence[BoundEstimator], params: Any, key: Key[Array, ""], batch: Batch
+) -> dict[str, Float[Array, " components"]]:
+    """One estimate of the gradient of the batch's mean ELBO, nats, flat, by part of the recognition model.
+
+    A part is the layer of a level's mask logits in q, or all of q. Estimators of the family "single_pass" differ in
+    their masks alone and are compiled as one, which takes most of a program's time: `params[CHOSEN]` says which draws.
+    """
+    chosen, params = params[CHOSEN], {name: value for name, value in params.items() if name != CHOSEN}
+    ready = dataclasses.replace(model, estimator=estimators[0] if len(estimators) == 1 else either(estimators, chosen))
+
+    def elbo(params):
+        terms = ready.elbo_terms(params, key, batch)
+        return jnp.mean(terms.log_likelihood - sum(terms.kl.values()))
+
+    found = jax.grad(elbo)(params)
+    parts = {
+        f"level {level + 1}": found[f"posteriors_{level}"]["parameters"]["logits"]
+        for level, family in enumerate(model.network.families)
+        if family is not None and family.kind is not None
+    }
+    parts["recognition"] = {name: value for name, value in found.items() if name.startswith(RECOGNITION)}
+    return {name: jax.flatten_util.ravel_pytree(part)[0] for name, part in parts.items()}
+
+
+def either(estimators: Sequence[BoundEstimator], chosen: Int[Array, ""]) -> BoundEstimator:
+    """The one of several whose masks carry their own gradient that a number says."""
+
+    def mask(key, logits, *, kind, step=None):
+        return jax.lax.switch(chosen, [partial(one.mask, kind=kind, step=step) for one in estimators], key, logits)
+
+    return dataclasses.replace(estimators[0], mask=mask)
+
+
+def without_gradient(key, logits, *, kind, step=None):
+    """A plain sample."""
+    del step
+    return kind.sample(key, logits)[0]
+
+
+def candidates(trainer: Trainer, names: Sequence[str], samples: int) -> list[Candidate]:
+    """Estimators of these names that serve the hierarchy and learn nothing, at so many samples if they take some."""
+    model, found = trainer.experiment.model, []
+    chosen = variants(model, most_rewards=MOST_REWARDS, names=names)
+    chosen = [
+        one for one in chosen if not one.entry.learned and one.label in (one.entry.name, f"{one.entry.name}-{samples}")
+    ]
+    single = [one for one in chosen if one.entry.family == "single_pass"]
+    several = [bound(trainer, one.entry.name, one.samples) for one in single]
+    if several:
+        shared = Sampler(model, (*several, dataclasses.replace(several[0], mask=without_gradient)), draw)
+        found = [Candidate(one.label, False, 1, shared, index) for index, one in enumerate(single)]
+        found.append(Candidate(HELD, False, 1, shared, len(single)))
+    for one in chosen:
+        if one.entry.family != "single_pass":
+            sampler = Sampler(model, (bound(trainer, one.entry.name, one.samples),), draw)
+            found.append(Candidate(one.label, one.entry.unbiased, one.rewards, sampler))
+    return found
+
+
+def reference(trainer: Trainer, found: Sequence[Candidate]) -> Candidate:
+    """An unbiased estimator of little noise that serves the depth; one of those found, if it is among them."""
+    model = trainer.experiment.model
+    asked = {"mask_kinds": model.mask_kinds, "levels": model.mask_levels, "values": model.mask_values}
+    name, samples = next(of for of in REFERENCES if gradients.REGISTRY[of[0]].serves(linear=model.mask_linear, **asked))
+    known = {one.name: one for one in found}
+    if f"{name}-{samples}" in known:
+        return known[f"{name}-{samples}"]
+    return Candidate(f"{name}-{samples}", True, samples, Sampler(model, (bound(trainer, name, samples),), draw))
+
+
+def bound(trainer: Trainer, name: str, samples: int) -> BoundEstimator:
+    """An estimator for a trainer's model."""
+    config, model = trainer.config.estimator.copy_and_resolve_references(), trainer.experiment.model
+    config.update(name=name, samples=samples)
+    return gradients.build(config, mask_kinds=model.mask_kinds, levels=model.mask_levels, linear=model.mask_linear)
+
+
+def figures(draws: Draws, reference: Float[np.ndarray, "blocks components"]) -> dict[str, float]:
+    """What is said of one part of a gradient.
+
+    Args:
+      draws: of an estimator.
+      reference: block means of an unbiased one, other draws.
+    """
+    length, found = squared_length(draws.means), bias(draws.means, reference)
+    return {
+        "squared mean": length if length > 0 else math.nan,
+        "variance": draws.variance * draws.means.shape[1],
+        "noise to signal": noise_to_signal(draws),
+        "relative bias": found.relative,
+        "its limit": found.limit,
+        "z": found.z,
+        "cosine of the mean": direction(draws.means, reference),
+    }
+
+
+def measure(
+    found: Sequence[Candidate], exact: Candidate, params: Any, batch: Batch, keys: int, reference_keys: int
+) -> dict[str, dict[str, dict]]:
+    """Rows of a model as it is, by part and estimator, without times."""
+    known = exact(params, batch, seed=REFERENCE, blocks=BLOCKS, size=math.ceil(reference_keys / BLOCKS))
+    rows: dict[str, dict[str, dict]] = {part: {} for part in known}
+    for one in found:
+        drawn = one(params, batch, seed=MEASURED, blocks=BLOCKS, size=math.ceil(keys / BLOCKS))
+        for part, draws in drawn.items():
+            facts = {"estimator": one.name, "unbiased": "yes" if one.unbiased else "no", "rewards": one.rewards}
+            rows[part][one.name] = {**facts, "keys": draws.count, **figures(draws, known[part].means)}
+    for of_part in rows.values():
+        plain = next((row["variance"] for name, row in of_part.items() if name.startswith("rloo")), math.nan)
+        for row in of_part.values():
+            row["variance to rloo's"] = row["variance"] / plain
+    return rows
+
+
+def milliseconds(found: Sequence[Candidate], params: Any, batch: Batch, rounds: int, seconds: float):
+    """Of one gradient on the recognition side, by estimator, taken in turns."""
+
+    def work(one):
+        return lambda count: one(params, batch, seed=TIMED, blocks=1, size=count)
+
+    times = take_turns({one.name: work(one) for one in found}, rounds=rounds, seconds=seconds)
+    return {name: median_ms(of) for name, of in times.items()}
+
+
+def configuration(levels: int, arguments: argparse.Namespace):
+    """The config of a depth."""
+    config = CONFIGS[arguments.data]()
+    config.update_from_flattened_dict(
+        {
+            "model.levels": levels,
+            "model.families": arguments.family,
+            "model.width": arguments.width,
+            "model.channels": arguments.channels,
+            "model.blocks": 1,
+            "model.latents": 8,
+            "model.features": 8,
+            "train.batch_size": arguments.batch_size,
+            "train.schedule": "constant",
+            "train.ema_decay": 0.0,
+            "estimator.name": TRAINED_WITH,
+        }
+    )
+    return config
+
+
+def depth(levels: int, arguments: argparse.Namespace) -> tuple[list[dict], list[dict]]:
+    """Rows of a depth: a part, an estimator, a snapshot each; and one of the snapshot itself, for each."""
+    trainer = Trainer(configuration(levels, arguments))
+    found = candidates(trainer, arguments.estimators, arguments.samples)
+    exact, batch = reference(trainer, found), frozen_batch(trainer.experiment)
+    rows, models, times = [], [], {}
+    for snapshot in arguments.snapshots:
+        metrics = trainer.advance((snapshot - trainer.step) // trainer.count)
+        params = parameters(trainer)
+        measured = measure(found, exact, params, batch, arguments.keys, arguments.reference_keys)
+        times = times or milliseconds(found, params, batch, arguments.rounds, arguments.turn_seconds)
+        for part, of_part in measured.items():
+            for row in of_part.values():
+                facts = {"snapshot": snapshot, "part": part, "levels": levels}
+                rows.append({**facts, **row, "gradient_ms": times[row["estimator"]]})
+        # Of the last training batches: what of the levels is in use.
+        last = jax.tree.map(lambda *of: float(np.mean(of)), *metrics[-50:]) if metrics else {}
+        shown = {name: value for name, value in last.items() if name == "elbo_nats" or name.startswith("kl_nats/")}
+        models.append({"levels": levels, "steps": snapshot, "reference": exact.name, **shown})
+        print(f"{levels} levels, {snapshot:,} steps: {len(found)} estimators", flush=True)
+    return rows, models
+
+
+def by_depth(rows: Sequence[Mapping[str, Any]], quantity: str) -> list[dict]:
+    """A row for each estimator and part, a column for each depth, of one snapshot."""
+    table: dict[tuple[str, str], dict] = {}
+    for row in sorted(rows, key=lambda row: (row["part"] != "recognition", row["part"])):
+        key = (row["part"], row["estimator"])
+        into = table.setdefault(key, {"part": row["part"], "estimator": row["estimator"], "unbiased": row["unbiased"]})
+        into[f"L = {row['levels']}"] = row[quantity]
+    return list(table.values())
+
+
+def main() -> None:
+    """Trains, freezes, measures each depth."""
+    flags = parser(__doc__, "hierarchy_gradients")
+    flags.add_argument("--data", choices=list(CONFIGS), default="shapes")
+    flags.add_argument("--family", choices=("ctc_pool", "ctc_relu"), default="ctc_pool")
+    flags.add_argument("--levels", type=int, nargs="+", default=[1, 2, 3, 4])
+    flags.add_argument("--width", type=int, default=8)
+    flags.add_argument("--channels", type=int, default=4)
+    flags.add_argument("--batch_size", type=int, default=16)
+    flags.add_argument("--snapshots", type=int, nargs="+", default=[0, 400], help="steps, ascending")
+    flags.add_argument("--estimators", nargs="+", default=list(ESTIMATORS), help="names of the registry, with rloo")
+    flags.add_argument("--samples", type=int, choices=(2, 4), default=2, help="of an estimator that takes several")
+    flags.add_argument("--keys", type=int, default=256, help="draws of a gradient")
+    flags.add_argument("--reference_keys", type=int, default=256, help="further draws of the unbiased reference")
+    flags.add_argument("--rounds", type=int, default=5)
+    flags.add_argument("--turn_seconds", type=float, default=0.1)
+    arguments = flags.parse_args()
+    limit_threads(arguments.threads)
+    rows, models = [], []
+    for levels in arguments.levels:
+        found, known = depth(levels, arguments)
+        rows, models = rows + found, models + known
+    tables = {"the models": models}
+    for quantity in ("variance", "noise to signal"):
+        for snapshot in arguments.snapshots:
+            chosen = [row for row in rows if row["snapshot"] == snapshot]
+            tables[f"{quantity} by depth, {snapshot:,} steps"] = by_depth(chosen, quantity)
+    for snapshot in arguments.snapshots:
+        for part in sorted({row["part"] for row in rows}):
+            tables[f"{part}, {snapshot:,} steps"] = [
+                {name: value for name, value in row.items() if name not in ("snapshot", "part")}
+                for row in rows
+                if (row["snapshot"], row["part"]) == (snapshot, part)
+            ]
+    picture = arguments.output.with_suffix(".png")
+    plot(rows, picture)
+    notes = [
+        f"{arguments.family} levels on {arguments.data}, width {arguments.width}, {arguments.channels} units at a "
+        f"position, one block, batch {arguments.batch_size}, trained with {TRAINED_WITH}; ELBO in nats, averaged over "
+        "the batch. Every draw has its own masks, values and top code, as in training. A level is the layer of its "
+        "mask logits in q, level 1 at the resolution of the image; recognition is all of q with these. `none` gives "
+        "masks no gradient: what is left is the analytic KL's and the values'.",
+        "Variance is summed over components; noise to signal is its ratio to the squared length of the mean, the noise "
+        "of which is taken out (a dash where noise hides it). Relative bias, its limit at two standard errors, z of "
+        "its square (above 4 is a bias) and cosine of the mean are against the mean of "
+        f"{arguments.reference_keys:,} further draws of the unbiased reference, the noise of both taken out, so that a "
+        "cosine may pass 1. Rewards are whole models for an example: of a nested estimator (double_cv) on two levels "
+        "the square, which is why it serves two at most. Times are of one gradient on the recognition side, taken in "
+        "turns. Figures of the models are means over the last 50 training batches.",
+        f"![variance by depth]({picture.name})",
+    ]
+    write(arguments.output, "Variance of gradients by level and depth of a hierarchy", tables, notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks.gradients.hierarchy import CHOSEN, HELD, by_depth, draw, figures, without_gradient
+from benchmarks.gradients.statistics import Draws
+from configs import mnist_hierarchy
+from ctc_jax import gradients, training
+from ctc_jax.data import Batch
+from ctc_jax.models import ImageSpace, latent_chain
+
+KEY = jax.random.key(5)
+
+
+def bound(name):
+    config = mnist_hierarchy.get_config().estimator
+    config.update(name=name, samples=2)
+    return gradients.build(config, mask_kinds=frozenset({"categorical"}))
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    """A hierarchy of one level with one window of four units, its parameters, and two images."""
+    config = mnist_hierarchy.get_config()
+    config.model.update({"width": 3, "channels": 1, "latents": 2, "features": 2, "levels": 1, "blocks": 0})
+    model = training.build_model(config, ImageSpace((2, 2, 1), 1, 1))
+    random = np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, KEY)
+    params = jax.tree.map(lambda of: jnp.asarray(0.6 * random.standard_normal(of.shape, np.float32)), shapes)
+    images = jnp.asarray([[[[1], [0]], [[1], [1]]], [[[0], [0]], [[1], [0]]]], jnp.uint8)
+    return model, params, Batch(images, jnp.zeros(2, jnp.int32))
+
+
+def drawn(frozen, estimators):
+    """Which of several estimators -> the gradient of one key, compiled together."""
+    model, params, batch = frozen
+    compiled = jax.jit(lambda params: draw(model, estimators, params, KEY, batch))
+    return lambda chosen=0: compiled({**params, CHOSEN: np.int32(chosen)})
+
+
+def close(found, expected):
+    """To the rounding of float32 in sums that cancel: a shift of all logits of a window changes nothing."""
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+def test_gradient_of_a_level_is_the_leave_one_out_formula(frozen):
+    """-dKL/dlogits in closed form, and (r_1 - r_2) (m_1 - m_2) / 2, by the Jacobian of the logits in their layer."""
+    model, params, batch = frozen
+
+    @jax.jit
+    def one(key):
+        def logits(layer):
+            parameters = {**params["posteriors_0"]["parameters"], "logits": layer}
+            moved = {**params, "posteriors_0": {**params["posteriors_0"], "parameters": parameters}}
+            return latent_chain.laws(model.chain(moved, batch), key)["level_1"].logits
+
+        layer, back = jax.flatten_util.ravel_pytree(params["posteriors_0"]["parameters"]["logits"])
+        jacobian = jax.jacrev(lambda flat: logits(back(flat)))(layer)
+        q = latent_chain.laws(model.chain(params, batch), key)["level_1"]
+        latents = model.recognize(params, key, batch)[0]
+        hidden = model.applied(params).apply("expand", 0, model.applied(params).start(latents["top"]))
+        prior = model.network.families[0].law(model.applied(params).apply("prior", 0, hidden))
+        pixels = model.decode(params, latents).log_prob(batch.image)
+        moments = [(law.logits, law.values.loc, law.values.scale) for law in (q, prior)]
+        return jacobian, moments, latents["level_1"] != 0, pixels
+
+    jacobians, moments, masks, rewards = zip(*(one(key) for key in jax.random.split(KEY, 2)), strict=True)
+    expected = 0.0
+    for k in range(2):
+        (logits, loc, scale), (prior_logits, prior_loc, prior_scale) = (
+            tuple(np.asarray(part, np.float64)[:, 0] for part in law) for law in moments[k]
+        )
+        log_q, log_p = (of - np.log(np.exp(of).sum(axis=1, keepdims=True)) for of in (logits, prior_logits))
+        of_values = np.log(prior_scale / scale) + (scale**2 + (loc - prior_loc) ** 2) / (2 * prior_scale**2) - 0.5
+        cost, q = log_q - log_p + of_values, np.exp(log_q)
+        by_logits = -q * (cost - (q * cost).sum(axis=1, keepdims=True)) / 2  # the mean over two samples
+        advantage = np.asarray(rewards[k] - rewards[1 - k], np.float64)[:, None] / 2
+        by_logits += advantage * (np.asarray(masks[k], np.float64)[:, 0] - q)
+        expected += np.einsum("bk,bkp->p", by_logits, np.asarray(jacobians[k], np.float64)[:, 0]) / len(batch.image)
+    assert np.abs(expected).max() > 0.01
+    close(drawn(frozen, (bound("rloo"),))()["level 1"], expected)
+
+
+def test_estimators_compiled_together_draw_what_each_draws_alone(frozen):
+    model, params, batch = frozen
+    single = (bound("straight_through"), bound("st_gumbel"))
+    together = drawn(frozen, (*single, replace(single[0], mask=without_gradient)))
+    alone = drawn(frozen, single[1:])()
+    for part, value in together(1).items():
+        close(value, alone[part])
+
+    def held(params):
+        terms = replace(model, estimator=None).elbo_terms(params, KEY, batch)
+        return jnp.mean(terms.log_likelihood - sum(terms.kl.values()))
+
+    layer = jax.jit(jax.grad(held))(params)["posteriors_0"]["parameters"]["logits"]
+    expected = jax.flatten_util.ravel_pytree(layer)[0]
+    close(together(2)["level 1"], expected)
+    assert np.abs(together(0)["level 1"] - expected).max() > 0.01
+
+
+def test_figures_are_those_of_the_draws_themselves():
+    generator = np.random.default_rng(1)
+    mean, deviation = np.array([3.0, -1.0, 0.0]), np.array([1.0, 2.0, 0.5])
+    samples, others = (mean + deviation * generator.normal(size=(4096, 3)) for _ in range(2))
+    blocks, reference = (of.reshape(16, 256, 3).mean(axis=1) for of in (samples, others))
+    scatter = ((samples.reshape(16, 256, 3) - blocks[:, None]) ** 2).sum()
+    found = figures(Draws(blocks, float(scatter), 0.0, 4096), reference)
+    total = samples.var(axis=0, ddof=1).sum()
+    assert found["variance"] == pytest.approx(total)
+    # Standard errors: of the variance sum_i s_i^2 sqrt(2 / n) < 0.1; of |mean|^2 2 |mean . s| / sqrt(n) = 0.11.
+    assert found["variance"] == pytest.approx(5.25, abs=0.4)
+    assert found["squared mean"] == pytest.approx(10.0, abs=0.45)
+    assert found["noise to signal"] == pytest.approx(0.525, abs=0.05)
+    assert found["cosine of the mean"] == pytest.approx(1.0, abs=0.005)
+    assert abs(found["z"]) < 4
+
+
+def test_a_length_that_noise_hides_is_not_a_number():
+    blocks = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    found = figures(Draws(blocks, 4.0, 0.0, 8), blocks)
+    assert np.isnan([found[name] for name in ("squared mean", "noise to signal", "relative bias")]).all()
+
+
+def test_a_row_of_depths_has_the_whole_side_first_and_no_number_where_an_estimator_does_not_serve():
+    rows = [
+        {"part": part, "estimator": name, "unbiased": "no", "levels": levels, "variance": value}
+        for part, name, levels, value in (
+            ("level 1", HELD, 1, 2.0),
+            ("recognition", HELD, 1, 3.0),
+            ("recognition", "double_cv-2", 1, 4.0),
+            ("recognition", HELD, 3, 5.0),
+        )
+    ]
+    found = by_depth(rows, "variance")
+    assert [(row["part"], row["estimator"]) for row in found] == [
+        ("recognition", HELD),
+        ("recognition", "double_cv-2"),
+        ("level 1", HELD),
+    ]
+    assert (found[0]["L = 1"], found[0]["L = 3"]) == (3.0, 5.0)
+    assert "L = 3" not in found[1]
