@@ -172,7 +172,7 @@ class _Training:
             sharding=self._experiment.sharding,
         )
         writer.write(step, "validation", numbers)
-        averaged = " of the averaged parameters" if state.average else ""
+        averaged = " of the averaged parameters" if self._config.ema_decay else ""
         progress.message(
             f"step {step:,}: validation bound{averaged} {numbers['bound_bpd']:.4f} bpd, {numbers['elbo_nats']:.2f} nats"
         )

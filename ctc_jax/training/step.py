@@ -1,15 +1,16 @@
 """State and step of training: batches in, new state and metrics out. Tests: tests/training/test_step.py."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float, Int
 
 from ctc_jax.data import Batch
 from ctc_jax.models import Model, Params
@@ -23,6 +24,22 @@ MAXIMUM_BAD_STEPS = 2
 
 # Metrics that are not finite because another one is not; jit returns a dictionary sorted, so order is said here.
 EFFECTS = ("elbo_nats", "loss_nats", "gradient_norm")
+
+
+class Average(NamedTuple):
+    """An exponential moving average of the parameters after each update, in which their initial values have no part.
+
+    With decay d the parameters p_i after update i weigh (1 - d) d^(t - i) / (1 - d^t) after t updates, which sums to 1
+    over i = 1..t: the bias correction of Adam (Kingma and Ba 2015, section 3). Before the first update it holds the
+    initial parameters.
+
+    Attributes:
+      updates: t, int32 scalar.
+      params: the average, of the shape of the parameters.
+    """
+
+    updates: Any
+    params: Params
 
 
 @partial(
@@ -39,21 +56,21 @@ class TrainState:
     Attributes:
       step: steps done, int32 scalar.
       params: parameters, float32.
-      average: their exponential moving average; an empty dictionary when there is none.
+      average: an `Average` of them; an empty tuple when there is none.
       optimizer: state of the optax transformation.
       bad_steps: steps in a row, up to now, that gave a number that is not finite, int32 scalar.
     """
 
     step: Any
     params: Params
-    average: Params
+    average: Any
     optimizer: optax.OptState
     bad_steps: Any
 
     @property
     def evaluated(self) -> Params:
         """The parameters to evaluate: the average where there is one."""
-        return self.average or self.params
+        return self.average.params if isinstance(self.average, Average) else self.params
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,7 @@ class TrainStep:
             # Arrays of a stated type: a Python int here would compile the step a second time.
             step=jnp.zeros((), jnp.int32),
             params=params,
-            average=jax.tree.map(jnp.copy, params) if self.ema_decay else {},
+            average=Average(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params)) if self.ema_decay else (),
             optimizer=self.optimizer.init(params),
             bad_steps=jnp.zeros((), jnp.int32),
         )
@@ -119,14 +136,24 @@ class TrainStep:
         )
         return _select(good & ~stopped, changed, kept), metrics
 
-    def _average(self, state: TrainState, params: Params, optimizer: optax.OptState) -> Params:
+    def _average(self, state: TrainState, params: Params, optimizer: optax.OptState) -> Average | tuple[()]:
         if not self.ema_decay:
-            return {}
-        moved = optax.incremental_update(params, state.average, 1.0 - self.ema_decay)
+            return ()
+        updates = state.average.updates + 1
+        rate = newest_weight(self.ema_decay, updates)
+        moved = Average(updates, optax.incremental_update(params, state.average.params, rate))
         if self.accumulate == 1:
             return moved
         # `accumulate` batches were taken, bad ones not counted, when optax starts its count again.
         return _select(optimizer.mini_step == 0, moved, state.average)
+
+
+def newest_weight(decay: float, updates: Int[Array, ""]) -> Float[Array, ""]:
+    """(1 - d) / (1 - d^t), the weight of the newest of t = `updates` parameters in their average.
+
+    The denominator as -expm1(t log d): where d is close to 1, float32 would round most of 1 - d^t away.
+    """
+    return (1.0 - decay) / -jnp.expm1(updates * math.log(decay))
 
 
 def _select(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:

@@ -15,7 +15,7 @@ from ctc_jax.training.step import TrainState
 
 def state(step: int, value: float = 0.0, dtype=jnp.float32) -> TrainState:
     return TrainState(
-        jnp.asarray(step, jnp.int32), {"w": jnp.full((3,), value, dtype)}, {}, (jnp.ones(2),), jnp.zeros((), jnp.int32)
+        jnp.asarray(step, jnp.int32), {"w": jnp.full((3,), value, dtype)}, (), (jnp.ones(2),), jnp.zeros((), jnp.int32)
     )
 
 

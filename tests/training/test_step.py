@@ -60,7 +60,7 @@ def test_a_bad_step_changes_nothing_but_the_count(per_call):
     state, metrics = run([4, -1, 4, 4], per_call, optimizer=optax.adam(0.1), ema_decay=0.5)
     clean, _ = run([4, 4, 4], optimizer=optax.adam(0.1), ema_decay=0.5)
     np.testing.assert_allclose(state.params["w"], clean.params["w"], rtol=1e-6)
-    np.testing.assert_allclose(state.average["w"], clean.average["w"], rtol=1e-6)
+    np.testing.assert_allclose(state.evaluated["w"], clean.evaluated["w"], rtol=1e-6)
     assert (state.step, state.bad_steps) == (4, 0)
     assert first_bad(metrics) == (1, "target")
 
@@ -83,11 +83,33 @@ def test_accumulated_batches_are_one_batch_of_their_mean():
     state, _ = run([2, 6, 2, 6], optimizer=halves, accumulate=2, ema_decay=0.5)
     whole, _ = run([4, 4], ema_decay=0.5)
     np.testing.assert_allclose(state.params["w"], whole.params["w"], rtol=1e-6)
-    np.testing.assert_allclose(state.average["w"], whole.average["w"], rtol=1e-6)
+    np.testing.assert_allclose(state.evaluated["w"], whole.evaluated["w"], rtol=1e-6)
 
 
-def test_the_average_is_exponential():
-    state, _ = run([4, 4], ema_decay=0.75)
-    # w is 0, 2, 3 at the start and after each step.
-    np.testing.assert_allclose(state.average["w"], 0.75 * (0.75 * 0 + 0.25 * 2) + 0.25 * 3, rtol=1e-6)
-    assert state.evaluated is state.average
+def closed_form(params, decay):
+    """The mean of what was trained, the newest with weight 1 and each older one with `decay` times less, in float64."""
+    weights = decay ** np.arange(len(params) - 1, -1, -1, dtype=np.float64)
+    return weights @ np.asarray(params, np.float64) / weights.sum()
+
+
+@pytest.mark.parametrize(("updates", "decay"), [(1, 0.9999), (10, 0.9999), (10, 0.5), (1000, 0.9999), (1000, 0.9)])
+def test_the_average_is_one_of_what_was_trained(updates, decay):
+    # w is pulled to 4 from 0, slowly, so that where it started would show in any average that holds a part of it.
+    rate = 0.002
+    state, _ = run([4] * updates, per_call=updates, optimizer=optax.sgd(rate), ema_decay=decay)
+    trained = 4 * (1 - (1 - 2 * rate) ** np.arange(1, updates + 1))
+    np.testing.assert_allclose(state.evaluated["w"], closed_form(trained, decay), rtol=2e-5)
+    assert state.average.updates == updates
+
+
+def test_before_the_first_update_the_average_is_the_initial_parameters():
+    state, _ = run([-1], ema_decay=0.9)
+    assert (state.evaluated["w"], state.average.updates) == (0.0, 0)
+
+
+def test_an_accumulated_average_counts_updates_and_not_batches():
+    halves = optax.MultiSteps(optax.sgd(0.25), 2).gradient_transformation()
+    state, _ = run([4, 4, -1, 4, 4, 4], optimizer=halves, accumulate=2, ema_decay=0.75)
+    # Two updates and half of a third: w is 2 and 3 after them.
+    np.testing.assert_allclose(state.evaluated["w"], closed_form([2, 3], 0.75), rtol=1e-6)
+    assert state.average.updates == 2
