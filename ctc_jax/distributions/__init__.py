@@ -10,7 +10,6 @@ from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.distributions.mask_site import MaskSite
 from ctc_jax.distributions.pixels import IndependentPixels, PixelBernoulli, PixelCategorical
 from ctc_jax.distributions.registry import VALUE_FAMILIES
-from ctc_jax.distributions.summed_ctc import SummedCTC
 
 __all__ = [
     "BERNOULLI",
@@ -27,5 +26,4 @@ __all__ = [
     "MaskSite",
     "PixelBernoulli",
     "PixelCategorical",
-    "SummedCTC",
 ]

@@ -4,11 +4,14 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, Num
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.kl import kl_divergence
 
-from ctc_jax.distributions import value_facts
+from ctc_jax.distributions import continuous
+from ctc_jax.distributions.mask_gradient import refuse_pathwise
+from ctc_jax.distributions.sparse_support import GatedSupport
 
 
 class BernoulliTimesContinuous(Distribution):
@@ -16,7 +19,11 @@ class BernoulliTimesContinuous(Distribution):
 
     Reference measure: a point mass at 0 and Lebesgue elsewhere. `log p(0) = log(1 - pi)`, else
     `log p(x) = log pi + log f(x)`: a value behind a closed gate integrates out and is never scored. An open gate's
-    value is 0 with probability 0.
+    value is 0 with probability 0, and draws that underflow are kept from it (`continuous.nonzero`).
+
+    To numpyro the support is discrete, since no transformation of the line reaches the mass at 0: NUTS and `Trace_ELBO`
+    refuse it as a latent, `TraceGraph_ELBO` is right. Sample the value there, and sum over the gate or enumerate it
+    (docs/mathematics.md).
 
     Args:
       logits: of an open gate, nats, `[*batch]`.
@@ -27,14 +34,19 @@ class BernoulliTimesContinuous(Distribution):
     """
 
     arg_constraints: ClassVar[dict] = {"logits": constraints.real}
-    support = constraints.real
     pytree_data_fields = ("logits", "values")
 
-    def __init__(self, logits: Float[Array, "*batch"], values: Distribution, *, validate_args: bool | None = None):
-        value_facts.check_values(values, type(self).__name__)
+    def __init__(self, logits: Num[ArrayLike, "*batch"], values: Distribution, *, validate_args: bool | None = None):
+        continuous.check_values(values, type(self).__name__)
+        logits = continuous.as_float(logits)
         batch_shape = jnp.broadcast_shapes(jnp.shape(logits), values.batch_shape)
-        self.logits, self.values = jnp.broadcast_to(logits, batch_shape), value_facts.spread(values, batch_shape)
+        self.logits, self.values = jnp.broadcast_to(logits, batch_shape), continuous.expand(values, batch_shape)
         super().__init__(batch_shape, (), validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    def support(self) -> constraints.Constraint:
+        """0, and the support of the values."""
+        return GatedSupport(self.values.support)
 
     @property
     def probs(self) -> Float[Array, "*batch"]:
@@ -50,17 +62,22 @@ class BernoulliTimesContinuous(Distribution):
     ) -> tuple[Float[Array, "*shape"], list[Array]]:
         """As `sample`; beside it the gates, 0 or 1."""
         gate_key, value_key = jax.random.split(key)
-        value = value_facts.sample(self.values, value_key, sample_shape)
+        value = continuous.nonzero(self.values, continuous.sample(self.values, value_key, sample_shape))
         gate = jax.random.uniform(gate_key, value.shape) < jnp.broadcast_to(self.probs, value.shape)
         return jnp.where(gate, value, 0.0), [gate.astype(value.dtype)]
 
-    def log_prob(self, value: Float[Array, "..."], intermediates: list | None = None) -> Float[Array, "..."]:
-        """Nats, in the mixed measure of the class."""
-        del intermediates
+    def log_prob(self, value: Num[ArrayLike, "..."], intermediates: list | None = None) -> Float[Array, "..."]:
+        """Nats, in the mixed measure of the class; nan at nan.
+
+        Raises:
+          NotImplementedError: with intermediates, a derivative by the logits is taken (`refuse_pathwise`).
+        """
+        value = continuous.as_float(value)
         value = jnp.broadcast_to(value, jnp.broadcast_shapes(value.shape, self.batch_shape))
-        logits = jnp.broadcast_to(self.logits, value.shape)
+        logits = refuse_pathwise(self.logits) if intermediates else self.logits
+        logits = jnp.broadcast_to(logits, value.shape)
         is_open = value != 0
-        density = jax.nn.log_sigmoid(logits) + value_facts.log_density(self.values, value, is_open)
+        density = jax.nn.log_sigmoid(logits) + continuous.log_density(self.values, value, is_open)
         return jnp.where(is_open, density, jax.nn.log_sigmoid(-logits))
 
     @property
@@ -80,28 +97,19 @@ class BernoulliTimesContinuous(Distribution):
         """0 where the gate is more likely closed, else the value's mode: a mass and a density are not compared.
 
         Raises:
-          NotImplementedError: `value_facts.MODES` does not list the values' family.
+          NotImplementedError: `continuous.MODES` does not list the values' family.
         """
-        return jnp.where(self.logits > 0, value_facts.mode(self.values), 0.0)
+        return jnp.where(self.logits > 0, continuous.nonzero(self.values, continuous.mode(self.values)), 0.0)
 
     def entropy(self) -> Float[Array, "*batch"]:
         """H(m) + pi H(s), nats, in the mixed measure; an upper bound where `entropy_is_exact` is false."""
         of_gate = jax.nn.softplus(self.logits) - self.probs * self.logits
-        return of_gate + self.probs * value_facts.entropy(self.values)
+        return of_gate + self.probs * continuous.entropy(self.values)
 
     @property
     def entropy_is_exact(self) -> bool:
         """Whether numpyro has the entropy of the values' family."""
-        return value_facts.has_entropy(self.values)
-
-    def enumerate_support(self, expand: bool = True) -> Float[Array, "2 *batch"]:
-        """Of the gate: closed, 0, and open, 1.
-
-        Args:
-          expand: to the batch shape, in place of ones.
-        """
-        support = jnp.arange(2, dtype=self.logits.dtype).reshape(2, *(1,) * len(self.batch_shape))
-        return jnp.broadcast_to(support, (2, *self.batch_shape)) if expand else support
+        return continuous.has_entropy(self.values)
 
 
 @kl_divergence.register(BernoulliTimesContinuous, BernoulliTimesContinuous)

@@ -4,12 +4,14 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, Num
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.kl import kl_divergence
 
-from ctc_jax.distributions import value_facts
-from ctc_jax.distributions.summed_ctc import SummedCTC
+from ctc_jax.distributions import continuous
+from ctc_jax.distributions.mask_gradient import refuse_pathwise
+from ctc_jax.distributions.sparse_support import OneHotSupport
 
 
 class CategoricalTimesContinuous(Distribution):
@@ -18,7 +20,12 @@ class CategoricalTimesContinuous(Distribution):
     Reference measure: counting over the index of the nonzero entry, Lebesgue on its value. For x with its one nonzero
     entry at k, `log p(x) = log pi_k + log f_k(x_k)`: values that were not selected integrate out and are never scored.
     A vector without exactly one nonzero entry has density 0, save that with `off` the zero vector has mass `pi_off`
-    (probabilistic max pooling has it, Lee et al. 2009). A selected value of exactly 0 has probability 0.
+    (probabilistic max pooling has it, Lee et al. 2009). A selected value is 0 with probability 0, and draws that
+    underflow are kept from it (`continuous.nonzero`). The sum over the alternatives is numpyro's `MixtureSameFamily`.
+
+    To numpyro the support is discrete, since no transformation of a real vector reaches it: NUTS and `Trace_ELBO`
+    refuse it as a latent, `TraceGraph_ELBO` is right. Sample the values there, and sum over the mask or enumerate it
+    (docs/mathematics.md).
 
     Args:
       logits: mask logits, nats, `[*batch, K]`; with `off` one more, that of the off state, last.
@@ -31,24 +38,24 @@ class CategoricalTimesContinuous(Distribution):
     """
 
     arg_constraints: ClassVar[dict] = {"logits": constraints.real_vector}
-    support = constraints.real_vector
     pytree_data_fields = ("logits", "values")
     pytree_aux_fields = ("off",)
 
     def __init__(
         self,
-        logits: Float[Array, "*batch masks"],
+        logits: Num[ArrayLike, "*batch masks"],
         values: Distribution,
         *,
         off: bool = False,
         validate_args: bool | None = None,
     ):
         name = type(self).__name__
-        value_facts.check_values(values, name)
+        continuous.check_values(values, name)
         if not values.batch_shape:
             raise ValueError(
                 f"{name}: values have batch shape (); allowed: one that ends in the number of alternatives"
             )
+        logits = continuous.as_float(logits)
         masks, alternatives = jnp.shape(logits)[-1], values.batch_shape[-1]
         if masks != alternatives + off:
             with_off = " and one for the off state" if off else ""
@@ -57,18 +64,18 @@ class CategoricalTimesContinuous(Distribution):
             raise ValueError(f"{name}: one alternative and no off state leaves no choice; allowed: two masks or more")
         batch_shape = jnp.broadcast_shapes(jnp.shape(logits)[:-1], values.batch_shape[:-1])
         self.logits, self.off = jnp.broadcast_to(logits, (*batch_shape, masks)), off
-        self.values = value_facts.spread(values, (*batch_shape, alternatives))
+        self.values = continuous.expand(values, (*batch_shape, alternatives))
         super().__init__(batch_shape, (alternatives,), validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=1)
+    def support(self) -> constraints.Constraint:
+        """Vectors of one nonzero entry, in the support of its value; with `off` also the zero vector."""
+        return OneHotSupport(self.values.support, self.off)
 
     @property
     def probs(self) -> Float[Array, "*batch masks"]:
         """Probability of each mask, the off state last."""
         return jax.nn.softmax(self.logits, axis=-1)
-
-    @property
-    def sum(self) -> SummedCTC:
-        """The distribution of the sum over the alternatives, a mixture."""
-        return SummedCTC(self)
 
     def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Float[Array, "*shape K"]:
         """Vectors with one nonzero entry; none where the mask is off. Gradients flow to the values alone."""
@@ -81,22 +88,27 @@ class CategoricalTimesContinuous(Distribution):
         mask_key, value_key = jax.random.split(key)
         index = jax.random.categorical(mask_key, self.logits, shape=tuple(sample_shape) + self.batch_shape)
         mask = jax.nn.one_hot(index, self.logits.shape[-1], dtype=self.logits.dtype)
-        value = value_facts.sample(self.values, value_key, sample_shape)
-        return mask[..., : self.event_shape[0]] * value, [mask]
+        value = continuous.nonzero(self.values, continuous.sample(self.values, value_key, sample_shape))
+        return jnp.where(mask[..., : self.event_shape[0]] > 0, value, 0.0), [mask]
 
-    def log_prob(self, value: Float[Array, "... K"], intermediates: list | None = None) -> Float[Array, "..."]:
-        """Nats, in the mixed measure of the class."""
-        del intermediates
+    def log_prob(self, value: Num[ArrayLike, "... K"], intermediates: list | None = None) -> Float[Array, "..."]:
+        """Nats, in the mixed measure of the class; nan at vectors with a nan.
+
+        Raises:
+          NotImplementedError: with intermediates, a derivative by the logits is taken (`refuse_pathwise`).
+        """
+        value = continuous.as_float(value)
         shape = jnp.broadcast_shapes(value.shape[:-1], self.batch_shape)
         value = jnp.broadcast_to(value, shape + self.event_shape)
         nonzero = value != 0
         count = jnp.sum(nonzero, axis=-1)
-        log_masks = jax.nn.log_softmax(self.logits, axis=-1)
+        log_masks = jax.nn.log_softmax(refuse_pathwise(self.logits) if intermediates else self.logits, axis=-1)
         log_masks = jnp.broadcast_to(log_masks, (*shape, log_masks.shape[-1]))
         terms = jnp.where(nonzero, log_masks[..., : self.event_shape[0]], 0.0)
-        total = jnp.sum(terms + value_facts.log_density(self.values, value, nonzero), axis=-1)
+        total = jnp.sum(terms + continuous.log_density(self.values, value, nonzero), axis=-1)
         nothing = log_masks[..., -1] if self.off else -jnp.inf
-        return jnp.where(count == 1, total, jnp.where(count == 0, nothing, -jnp.inf))
+        log_prob = jnp.where(count == 1, total, jnp.where(count == 0, nothing, -jnp.inf))
+        return jnp.where(jnp.any(jnp.isnan(value), axis=-1), jnp.nan, log_prob)
 
     @property
     def mean(self) -> Float[Array, "*batch K"]:
@@ -114,10 +126,10 @@ class CategoricalTimesContinuous(Distribution):
         """The mode of the most probable mask's value: densities of different masks are not compared.
 
         Raises:
-          NotImplementedError: `value_facts.MODES` does not list the values' family.
+          NotImplementedError: `continuous.MODES` does not list the values' family.
         """
         best = jax.nn.one_hot(jnp.argmax(self.logits, axis=-1), self.logits.shape[-1])
-        return best[..., : self.event_shape[0]] * value_facts.mode(self.values)
+        return best[..., : self.event_shape[0]] * continuous.nonzero(self.values, continuous.mode(self.values))
 
     def entropy(self) -> Float[Array, "*batch"]:
         """H(m) + sum_k pi_k H(s_k), nats, in the mixed measure: x tells its mask, so this is exact.
@@ -126,24 +138,13 @@ class CategoricalTimesContinuous(Distribution):
         """
         log_masks = jax.nn.log_softmax(self.logits, axis=-1)
         of_mask = -jnp.sum(jnp.exp(log_masks) * log_masks, axis=-1)
-        of_values = jnp.sum(self._probs_of_values * value_facts.entropy(self.values), axis=-1)
+        of_values = jnp.sum(self._probs_of_values * continuous.entropy(self.values), axis=-1)
         return of_mask + of_values
 
     @property
     def entropy_is_exact(self) -> bool:
         """Whether `entropy` is no bound."""
-        return value_facts.has_entropy(self.values)
-
-    def enumerate_support(self, expand: bool = True) -> Float[Array, "masks *batch K"]:
-        """Of the mask: every one, one-hot over the alternatives; with `off` the last is zero.
-
-        Args:
-          expand: to the batch shape, in place of ones.
-        """
-        masks, alternatives = self.logits.shape[-1], self.event_shape[0]
-        support = jnp.eye(masks, alternatives, dtype=self.logits.dtype)
-        support = support.reshape(masks, *(1,) * len(self.batch_shape), alternatives)
-        return jnp.broadcast_to(support, (masks, *self.batch_shape, alternatives)) if expand else support
+        return continuous.has_entropy(self.values)
 
     @property
     def _probs_of_values(self) -> Float[Array, "*batch K"]:

@@ -4,9 +4,12 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import Distribution, constraints
 
+from ctc_jax.distributions.continuous import as_float
+from ctc_jax.distributions.levels import told_levels
 from ctc_jax.distributions.value_family import ValueFamily
 
 
@@ -25,11 +28,16 @@ class Discretized(Distribution):
     pytree_aux_fields = ("bits",)
 
     def __init__(
-        self, loc: Float[Array, "..."], log_scale: Float[Array, "..."], *, bits: int, validate_args: bool | None = None
+        self,
+        loc: Num[ArrayLike, "..."],
+        log_scale: Num[ArrayLike, "..."],
+        *,
+        bits: int,
+        validate_args: bool | None = None,
     ):
         self.bits = bits
         shape = lax.broadcast_shapes(jnp.shape(loc), jnp.shape(log_scale))
-        self.loc, self.log_scale = jnp.broadcast_to(loc, shape), jnp.broadcast_to(log_scale, shape)
+        self.loc, self.log_scale = (jnp.broadcast_to(as_float(array), shape) for array in (loc, log_scale))
         super().__init__(batch_shape=shape, event_shape=(), validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
@@ -37,11 +45,14 @@ class Discretized(Distribution):
         """The levels 0..2^bits-1."""
         return constraints.integer_interval(0, 2**self.bits - 1)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
-        """Log mass of each level, nats; first derivatives in reverse mode only."""
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """Log mass of each level, nats, -inf at other numbers; first derivatives in reverse mode only."""
+        value, outside = told_levels(value, 2**self.bits)
         shape = lax.broadcast_shapes(jnp.shape(value), self.batch_shape)
         level, loc, log_scale = (jnp.broadcast_to(array, shape)[None] for array in (value, self.loc, self.log_scale))
-        return self.family.log_mass(level.astype(jnp.float32), loc, log_scale, self.bits)
+        return self.family.log_mass(level.astype(jnp.float32), loc, log_scale, self.bits) + jnp.broadcast_to(
+            outside, shape
+        )
 
     def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
         """Levels of shape `sample_shape + batch_shape`, int32."""

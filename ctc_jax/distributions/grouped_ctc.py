@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import Distribution, constraints
 
-from ctc_jax.distributions.channels_first import channels_first
+from ctc_jax.distributions.levels import channels_first, told_levels
 from ctc_jax.distributions.log_mixture import log_mixture
 from ctc_jax.distributions.mask_group import MaskGroup
 from ctc_jax.distributions.registry import VALUE_FAMILIES
@@ -67,7 +67,7 @@ class GroupedCTC(Distribution):
         return jax.nn.softmax(self.logits, axis=-1)
 
     def component_log_prob(self, value: Num[Array, "*batch height width channels"]) -> Float[Array, "masks *grid"]:
-        """Log mass of each group's values under each component, nats: `[K + off, *batch, rows, columns]`.
+        """Log mass of each group's levels under each component, nats: `[K + off, *batch, rows, columns]`.
 
         Components lead and positions are innermost, so that elementwise work runs over long contiguous rows.
         """
@@ -92,7 +92,7 @@ class GroupedCTC(Distribution):
         return total
 
     def log_prob(self, value: Num[Array, "*batch height width channels"]) -> Float[Array, "*batch"]:
-        """Log mass of each image, nats; first derivatives in reverse mode only."""
+        """Log mass of each image, nats, -inf with a number that is no level; first derivatives in reverse mode only."""
         return self._over_masks(value, lambda logits, log_probs: log_mixture(logits, log_probs))
 
     def annealed_log_prob(
@@ -128,13 +128,14 @@ class GroupedCTC(Distribution):
         return distribution._over_masks(value, tempered)
 
     def _over_masks(self, value, combine):
+        value, outside = told_levels(value, 2**self.bits)
         batch = lax.broadcast_shapes(value.shape[:-3], self.batch_shape)
-        value = jnp.broadcast_to(value, batch + self.event_shape)
+        value, outside = (jnp.broadcast_to(array, batch + self.event_shape) for array in (value, outside))
         logits = jnp.moveaxis(jnp.broadcast_to(self.logits, batch + self.logits.shape[-3:]), -1, 0)
         # Flat positions let XLA fuse this with the work before it.
         log_probs = self.component_log_prob(value)
         log_prob = combine(logits.reshape(logits.shape[0], -1), log_probs.reshape(logits.shape[0], -1))
-        return jnp.sum(log_prob.reshape(*batch, -1), axis=-1)
+        return jnp.sum(log_prob.reshape(*batch, -1), axis=-1) + jnp.sum(outside, axis=(-3, -2, -1))
 
     def sample(
         self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()

@@ -3,11 +3,12 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Num
 from numpyro.distributions import BernoulliLogits, CategoricalLogits, Distribution, Independent
 
-from ctc_jax.distributions.channels_first import channels_first
 from ctc_jax.distributions.draw_categorical import draw_categorical
+from ctc_jax.distributions.levels import channels_first, told_levels
 from ctc_jax.distributions.log_categorical import log_categorical
 
 
@@ -20,6 +21,7 @@ class IndependentPixels(Independent):
 
     def __init__(self, base: Distribution, *, validate_args: bool | None = None):
         super().__init__(base, 3, validate_args=validate_args)
+        self.has_enumerate_support = False  # that of a pixel's levels is not that of images
 
     @property
     def mode(self) -> Int[Array, "..."]:
@@ -35,11 +37,15 @@ class PixelBernoulli(BernoulliLogits):
         probs = jnp.broadcast_to(self.probs, tuple(sample_shape) + self.batch_shape)
         return jax.random.bernoulli(key, probs).astype(jnp.int32)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
-        """Log mass, nats; leading axes of `value` may be more than those of the logits."""
-        shape = lax.broadcast_shapes(jnp.shape(value), self.batch_shape)
-        logits = jnp.broadcast_to(self.logits, shape)
-        return BernoulliLogits(logits).log_prob(jnp.broadcast_to(value, shape).astype(logits.dtype))
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """Log mass, nats, -inf at other numbers; leading axes of `value` may be more than those of the logits.
+
+        Not numpyro's, whose derivative at a logit of 0 is not y - 1/2.
+        """
+        value, outside = told_levels(value, 2)
+        shape = lax.broadcast_shapes(value.shape, self.batch_shape)
+        logits, value, outside = (jnp.broadcast_to(array, shape) for array in (self.logits, value, outside))
+        return jax.nn.log_sigmoid(jnp.where(value == 1, logits, -logits)) + outside
 
     @property
     def mode(self) -> Int[Array, "..."]:
@@ -65,9 +71,9 @@ class PixelCategorical(CategoricalLogits):
         uniform = jax.random.uniform(key, tuple(sample_shape) + self.batch_shape, self.logits.dtype)
         return draw_categorical(jnp.moveaxis(self.logits, -1, 0), uniform)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
-        """Log mass, nats; leading axes of `value` may be more than those of the logits."""
-        value = jnp.asarray(value)
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """Log mass, nats, -inf at other numbers; leading axes of `value` may be more than those of the logits."""
+        value, outside = told_levels(value, self.logits.shape[-1])
         shape = lax.broadcast_shapes(value.shape, self.batch_shape)
         logits = jnp.broadcast_to(self.logits, (*shape, self.logits.shape[-1]))
         # Levels, channels, then flat positions: the order in which the output layer has computed the logits.
@@ -75,4 +81,4 @@ class PixelCategorical(CategoricalLogits):
         levels = channels_first(jnp.broadcast_to(value, shape))
         channels = levels.shape[0]
         log_prob = log_categorical(logits.reshape(-1, channels, levels[0].size), levels.reshape(channels, -1))
-        return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1)
+        return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1) + jnp.broadcast_to(outside, shape)

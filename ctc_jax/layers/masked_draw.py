@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 from numpyro.distributions import Distribution
 from numpyro.distributions.kl import kl_divergence
 
-from ctc_jax.distributions import BernoulliTimesContinuous, CategoricalTimesContinuous, value_facts
+from ctc_jax.distributions import BernoulliTimesContinuous, CategoricalTimesContinuous, continuous
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, MaskKind
 
 MaskedLaw = BernoulliTimesContinuous | CategoricalTimesContinuous
@@ -57,9 +57,9 @@ def draw(
     mask_key, value_key = jax.random.split(key)
     kind = mask_kind(q)
     drawn = kind.sample(mask_key, q.logits)[0] if mask is None else mask(mask_key, q.logits, kind=kind)
-    values = value_facts.sample(q.values, value_key, ())
+    values = continuous.sample(q.values, value_key, ())
     held = jax.lax.stop_gradient(drawn)
-    densities = select_values(held, value_facts.log_density(q.values, values, jnp.ones_like(values, bool)))
+    densities = select_values(held, continuous.log_density(q.values, values, jnp.ones_like(values, bool)))
     return MaskedDraw(
         value=select(drawn, values),
         mask=drawn,

@@ -64,11 +64,31 @@ def test_closed_gates_leave_no_gradient_and_no_nan():
     assert np.isfinite(gradient).all()
 
 
-def test_intermediates_are_the_gates_and_the_support_is_theirs():
+def test_intermediates_are_the_gates():
     x, (gate,) = HURDLE.sample_with_intermediates(jax.random.key(0), (50,))
     np.testing.assert_array_equal(gate, x != 0)
-    assert HURDLE.enumerate_support(expand=False).shape == (2, 1, 1)
-    np.testing.assert_array_equal(HURDLE.enumerate_support()[:, 1, 2], [0, 1])
+
+
+@pytest.mark.parametrize("values", [dist.Gamma(0.02, 1.0), dist.LogNormal(-60.0, 30.0), dist.LogNormal(60.0, 30.0)])
+def test_open_gates_stay_open_where_values_underflow_or_overflow(values):
+    law = BernoulliTimesContinuous(LOGITS, values)
+    x, (gate,) = law.sample_with_intermediates(jax.random.key(0), (2000,))
+    np.testing.assert_array_equal(x != 0, gate)
+    assert jnp.isfinite(law.log_prob(x)).all()
+    assert jnp.isfinite(BernoulliTimesContinuous(9.0, values).log_prob(BernoulliTimesContinuous(9.0, values).mode))
+
+
+def test_nan_is_nan_and_infinity_has_no_density():
+    np.testing.assert_array_equal(HURDLE.log_prob(jnp.full((2, 3), jnp.nan)), np.full((2, 3), np.nan))
+    for values in (dist.Normal(0.0, 1.0), dist.Gamma(3.0, 1.0)):
+        assert BernoulliTimesContinuous(0.0, values).log_prob(jnp.inf) == -jnp.inf
+
+
+def test_pythons_own_numbers_are_parameters_and_values():
+    plain, arrays = (BernoulliTimesContinuous(logit, dist.Normal(0.0, 1.0)) for logit in (1, jnp.float32(1.0)))
+    for x in (0, 0.0, 0.5, 2):
+        assert plain.log_prob(x) == arrays.log_prob(jnp.float32(x))
+    assert plain.sample(jax.random.key(0)).shape == plain.mean.shape == plain.mode.shape == plain.entropy().shape == ()
 
 
 def test_in_numpyro_models_under_vmap_expand_and_to_event(draws):

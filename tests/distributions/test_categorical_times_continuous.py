@@ -141,10 +141,38 @@ def test_intermediates_are_the_masks():
     np.testing.assert_array_equal(mask.sum(-1), 1)
 
 
-def test_the_support_of_the_mask():
-    np.testing.assert_array_equal(normal(off=True).enumerate_support(expand=False)[:, 0], np.eye(4, 3))
-    assert normal(off=True).enumerate_support().shape == (4, 2, 3)
-    assert not normal().has_enumerate_support
+@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("values", [dist.Gamma(0.02, jnp.ones(3)), dist.LogNormal(-60.0, jnp.full(3, 30.0))])
+def test_masks_are_told_where_values_underflow(values, off):
+    law = CategoricalTimesContinuous(jnp.zeros(3 + off), values, off=off)
+    x, (mask,) = law.sample_with_intermediates(jax.random.key(0), (2000,))
+    np.testing.assert_array_equal(x != 0, mask[..., :3])
+    assert jnp.isfinite(law.log_prob(x)).all()
+
+
+def test_values_that_overflow_leave_no_nan_at_other_alternatives():
+    law = CategoricalTimesContinuous(jnp.zeros(3), dist.LogNormal(60.0, jnp.full(3, 30.0)))
+    x = law.sample(jax.random.key(0), (2000,))
+    assert jnp.isfinite(x).all()
+    assert jnp.isfinite(law.log_prob(x)).all()
+
+
+def test_a_mode_of_0_tells_its_mask():
+    law = CategoricalTimesContinuous(jnp.array([0.0, 1.0]), dist.Exponential(jnp.ones(2)))
+    np.testing.assert_array_equal(law.mode != 0, [False, True])
+    np.testing.assert_allclose(law.log_prob(law.mode), log_softmax([0.0, 1.0])[1], rtol=1e-6)
+
+
+def test_a_vector_with_a_nan_has_none():
+    vectors = jnp.array([[jnp.nan, 0.0, 0.0], [jnp.nan, 1.0, 0.0], [jnp.nan] * 3, [1.0, 0.0, 0.0], [jnp.inf, 0.0, 0.0]])
+    found = CategoricalTimesContinuous(LOGITS[0], dist.Normal(LOC[0], SCALE[0])).log_prob(vectors)
+    np.testing.assert_array_equal(np.isnan(found), [True, True, True, False, False])
+    assert found[4] == -jnp.inf
+
+
+def test_integers_are_values():
+    law = CategoricalTimesContinuous(np.zeros(2, int), dist.Normal(np.zeros(2), 1))
+    assert law.log_prob(np.array([1, 0])) == law.log_prob(jnp.array([1.0, 0.0]))
 
 
 def test_values_broadcast_over_the_batch_of_the_logits():

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli, PixelCategorical
 
@@ -26,3 +27,14 @@ def test_a_categorical_over_levels_has_their_mean_and_mode():
     value = np.arange(4).reshape(1, 2, 2, 1)
     expected = np.log(np.take_along_axis(mass, value[..., None], -1)).sum()
     np.testing.assert_allclose(distribution.log_prob(jnp.asarray(value)), [expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_the_derivative_of_a_binary_pixel_is_the_level_less_its_probability(level):
+    logits = jnp.array([0.0, -0.0, 1e-6, -3.0, 40.0, -40.0])
+    found = jax.grad(lambda logits: PixelBernoulli(logits).log_prob(level).sum())(logits)
+    np.testing.assert_allclose(found, level - 1 / (1 + np.exp(-np.float64(logits))), rtol=1e-5, atol=1e-7)
+
+
+def test_no_enumeration_of_images_is_claimed():
+    assert not IndependentPixels(PixelBernoulli(jnp.zeros((1, 2, 2, 1)))).has_enumerate_support

@@ -1,4 +1,4 @@
-"""What a mask needs to know of the continuous values it multiplies. Tests: test_value_facts.py."""
+"""Continuous values under a mask: draws, densities, entropies and modes. Tests: test_continuous.py."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Bool, Float, Key
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Key, Num
 from numpyro.distributions import Distribution
 
 SYMMETRIC = (dist.Normal, dist.Laplace, dist.Logistic, dist.StudentT, dist.Cauchy, dist.Gumbel)
@@ -42,7 +43,13 @@ def check_values(values: Distribution, owner: str) -> None:
         )
 
 
-def spread(values: Distribution, shape: tuple[int, ...]) -> Distribution:
+def as_float(numbers: Num[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """The numbers as an array of floating-point numbers: Python's own and integers as well as arrays."""
+    array = jnp.asarray(numbers)
+    return array.astype(jnp.result_type(array, float))
+
+
+def expand(values: Distribution, shape: tuple[int, ...]) -> Distribution:
     """The values with batch shape `shape`, drawn independently at each place."""
     return values if values.batch_shape == shape else values.expand(shape)
 
@@ -53,16 +60,32 @@ def sample(values: Distribution, key: Key[Array, ""] | None, sample_shape: tuple
         return values.sample(key, tuple(sample_shape))
 
 
+def nonzero(values: Distribution, draws: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The draws as finite floating-point numbers other than 0, which in a sparse vector would be another mask.
+
+    What has underflowed or overflowed is rounded to the smallest normal or the largest number of its sign, or of the
+    other sign where the support has only that one. Draws of heavy-tailed logarithms need it: those of Gamma(.02, 1) are
+    below the smallest float32 number with probability .17.
+    """
+    limits = jnp.finfo(draws.dtype)
+    magnitude = jnp.abs(draws)
+    rounded = jnp.copysign(jnp.clip(magnitude, limits.tiny, limits.max), draws)
+    with jax.numpy_rank_promotion("allow"):
+        rounded = jnp.where(values.support(rounded), rounded, -rounded)
+    return jnp.where((magnitude < limits.tiny) | jnp.isinf(draws), rounded, draws)
+
+
 def log_density(values: Distribution, x: Float[Array, "..."], chosen: Bool[Array, "..."]) -> Float[Array, "..."]:
-    """Log density of `x` where `chosen`, -inf outside the support; 0 where not chosen.
+    """Log density of `x` where `chosen`, -inf outside the support, nan at nan; 0 where not chosen.
 
     Gradients are finite where `x` is not chosen, whatever the family does at 0.
     """
     with jax.numpy_rank_promotion("allow"):
-        inside = values.support(x)
+        inside = values.support(x) & jnp.isfinite(x)
         # A point of the support stands in for those that do not count, so that no inf or nan reaches the derivative.
         safe = jnp.where(chosen & inside, x, values.support.feasible_like(x))
-        return jnp.where(chosen, jnp.where(inside, values.log_prob(safe), -jnp.inf), 0.0)
+        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf)
+        return jnp.where(chosen, jnp.where(inside, values.log_prob(safe), outside), 0.0)
 
 
 def has_entropy(values: Distribution) -> bool:
@@ -93,4 +116,4 @@ def mode(values: Distribution) -> Float[Array, "..."]:
     if family not in MODES:
         known = ", ".join(sorted(listed.__name__ for listed in MODES))
         raise NotImplementedError(f"mode of {family.__name__}; known: {known}")
-    return jnp.broadcast_to(MODES[family](values), values.batch_shape)
+    return as_float(jnp.broadcast_to(MODES[family](values), values.batch_shape))
