@@ -1,7 +1,7 @@
 """What `launch.py` does: one call for each mode, an exit code back. Tests: tests/test_launch.py.
 
-Exit codes: 0 done, or interrupted and saved; 1 a run of a sweep failed; 2 something the user can mend, said in one
-line; 3 training stopped after two steps in a row that were not finite.
+Exit codes: 0 done; 1 a run of a sweep failed; 2 something the user can mend, said in one line; 3 training stopped after
+two steps in a row that were not finite; 75 interrupted and saved, to go on with the same command.
 """
 
 import os
@@ -17,7 +17,7 @@ import ml_collections
 from absl import logging
 
 from ctc_jax import evaluation, training
-from ctc_jax.errors import choose
+from ctc_jax.errors import SAVED_EXIT_CODE, choose
 from ctc_jax.reporting import REPORT, MetricWriter, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
@@ -25,7 +25,7 @@ from ctc_jax.training import Outcome
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
 
-EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: 0, Outcome.DIVERGED: 3}
+EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: SAVED_EXIT_CODE, Outcome.DIVERGED: 3}
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
 
 
@@ -54,7 +54,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
             return act(config, claimed, signals, command)
         except KeyboardInterrupt:
             print(f"interrupted; go on with: {shlex.join(command)}", file=sys.stderr)
-            return 0
+            return SAVED_EXIT_CODE
 
 
 def use_compilation_cache() -> None:
@@ -105,7 +105,8 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
         saved = training.Checkpoints(workdir / "checkpoints")
         print(f"saved step {saved.steps[-1]:,}; go on with: {shlex.join(command)}", file=sys.stderr)
         saved.close()
-    elif outcome is Outcome.FINISHED:
+        return SAVED_EXIT_CODE
+    if outcome is Outcome.FINISHED:
         return _evaluate(config, workdir, signals, command)
     return EXIT_CODES[outcome]
 

@@ -6,6 +6,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# The exit code of a process that was asked to end, saved, and is not done: the same command goes on with it. It is
+# EX_TEMPFAIL of sysexits.h. Code 0 is of what is done, so that a sweep or a scheduler can tell them apart.
+SAVED_EXIT_CODE = 75
+
 
 class UserError(Exception):
     """Something the user can mend; the launcher prints the message as one line and exits with `exit_code`."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctc_jax.errors import SAVED_EXIT_CODE
+
 ROOT = Path(__file__).parents[1]
 # A run of about a second besides imports and compilation.
 TINY = [
@@ -131,9 +133,8 @@ def test_killed_and_interrupted_runs_end_with_the_bits_of_an_uninterrupted_one(e
                 break
         process.send_signal(number)
         output = process.communicate(timeout=120)[0]
-        if number == signal.SIGTERM and process.returncode == 0 and "saved step" in output:
-            assert "go on with:" in output
-    assert process.returncode == 0
+    # A run so short may have been done before the signal came.
+    assert process.returncode == SAVED_EXIT_CODE if "go on with:" in output else process.returncode == 0
     code, output = launch(environment, *arguments)
     assert code == 0, output
     for ours, whole in zip(latest_parameters(broken), latest_parameters(tmp_path / "whole"), strict=True):
@@ -152,7 +153,7 @@ def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
     first.send_signal(signal.SIGINT)
     rest = first.communicate(timeout=120)[0]
     assert_one_line(code, output, "is in use by process")
-    assert first.returncode == 0
+    assert first.returncode == SAVED_EXIT_CODE
     assert "go on with:" in rest
 
 
