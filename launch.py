@@ -16,13 +16,15 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from configs import base
-from ctc_jax import command, command_line, sweeps
+from ctc_jax import sweeps
+from ctc_jax.cli import flags as command_line
+from ctc_jax.cli import modes
 from ctc_jax.errors import UserError
 from ctc_jax.options import flatten
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file; FILE:PRESET for one of its presets.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run or of a sweep's runs; default runs/NAME[-PRESET].")
-MODE = flags.DEFINE_enum("mode", "train", sorted(command.MODES), "What to do with the run; a run that exists resumes.")
+MODE = flags.DEFINE_enum("mode", "train", sorted(modes.MODES), "What to do with the run; a run that exists resumes.")
 SWEEP = flags.DEFINE_string("sweep", None, "Sweep file: run the config once for each of its overrides.")
 EXECUTOR = flags.DEFINE_enum("executor", "local", ["local", "slurm"], "Where a sweep's runs go.")
 PARALLEL = flags.DEFINE_integer("sweep_parallel", 1, "Local runs of a sweep at once.", lower_bound=1)
@@ -47,7 +49,7 @@ def main(argv: list[str]) -> int:
             base_config=CONFIG.value,
             extra_arguments=[word for word in sys.argv if word.startswith(("--config.", "--mode"))],
         )
-    return command.execute(CONFIG.value, workdir=workdir, mode=MODE.value, command=[sys.executable, *sys.argv])
+    return modes.execute(CONFIG.value, workdir=workdir, mode=MODE.value, command=[sys.executable, *sys.argv])
 
 
 if __name__ == "__main__":

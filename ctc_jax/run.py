@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
-from ctc_jax import data, evaluation, training
+from ctc_jax import data, evaluation, runs, training
 from ctc_jax.data import Batch, Dataset, Split
 from ctc_jax.data.source import source_of
 from ctc_jax.errors import UserError
@@ -20,7 +20,6 @@ from ctc_jax.models import ImageSpace, Model, Params
 from ctc_jax.reporting import read_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.mesh import data_mesh, replicated
-from ctc_jax.training.workdir import read_json
 
 # What a user hands over is checked at run time, in words.
 Images = Any
@@ -132,10 +131,9 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
       UserError: there is no run, no such checkpoint, or none that can be read.
     """
     workdir = Path(workdir).absolute()
-    config = ml_collections.ConfigDict(training.upgrade(training.read_config(workdir)))
-    images = read_json(workdir / "images.json")
-    # Runs before `model.centered` have no mean.
-    space = ImageSpace(tuple(images["shape"]), images["bits"], images["classes"], tuple(images.get("mean", ())))
+    config = ml_collections.ConfigDict(runs.read_config(workdir))
+    images = runs.read_json(workdir / "images.json")
+    space = ImageSpace(tuple(images["shape"]), images["bits"], images["classes"], tuple(images["mean"]))
     model = training.build_model(config, space)
     initial = training.build_step(config, model).init
     checkpoints = Checkpoints(workdir / "checkpoints")

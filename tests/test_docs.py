@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from configs import base
-from ctc_jax import command, data, gradients, likelihoods, models
+from ctc_jax import data, gradients, likelihoods, models
+from ctc_jax.cli import modes
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 from ctc_jax.models.mask_vae import MaskVAE
 from ctc_jax.options import flatten
@@ -85,7 +86,7 @@ def test_every_launch_line_names_an_experiment_preset_and_mode_that_exist(name):
         module = importlib.import_module(path.replace("/", "."))
         assert module.get_config(preset)
     for mode in re.findall(r"--mode=(\w+)", TEXTS[name]):
-        assert mode in command.MODES
+        assert mode in modes.MODES
 
 
 @pytest.mark.parametrize(("name", "code"), PYTHON, ids=[name for name, _ in PYTHON])
@@ -102,7 +103,7 @@ def test_a_python_block_compiles_and_what_it_imports_exists(name, code):
                 assert found or importlib.import_module(f"{node.module}.{alias.name}"), alias.name
 
 
-@pytest.mark.parametrize("registry", [likelihoods.REGISTRY, models.REGISTRY, data.REGISTRY, command.MODES])
+@pytest.mark.parametrize("registry", [likelihoods.REGISTRY, models.REGISTRY, data.REGISTRY, modes.MODES])
 def test_the_readme_has_a_table_row_for_each_name(registry):
     for name in registry:
         assert re.search(rf"^\| `{name}`", TEXTS["README.md"], re.MULTILINE), name

@@ -5,7 +5,7 @@ from jax.scipy.special import logsumexp
 
 import ctc_jax
 from configs import base
-from ctc_jax import training
+from ctc_jax import runs, training
 from ctc_jax.errors import ConfigError, UserError
 
 
@@ -37,10 +37,10 @@ def workdir(tmp_path_factory):
             "report.tensorboard": False,
         }
     )
-    with training.claim(folder / "run", config.to_dict()) as claimed:
-        training.note_start(claimed, config.to_dict(), [])
+    with runs.claim(folder / "run", config.to_dict()) as claimed:
+        runs.note_start(claimed, config.to_dict(), [])
         experiment = training.build(config)
-        training.write_json(claimed / "images.json", experiment.space._asdict())
+        runs.write_json(claimed / "images.json", experiment.space._asdict())
         training.train(experiment, claimed)
     return claimed
 

@@ -32,7 +32,7 @@ def limit_threads(threads: int) -> int:
 
 def describe() -> dict[str, Any]:
     """Processor, cores this process may use, memory, system, versions, devices, commit and date."""
-    from ctc_jax.training.workdir import provenance  # after the thread limit: it asks JAX for its devices
+    from ctc_jax.runs import provenance  # after the thread limit: it asks JAX for its devices
 
     known = provenance([])
     kept = ("git_commit", "git_dirty", "python", "versions", "backend", "devices")

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from benchmarks.harness.worker import serve
 from ctc_jax import training
-from ctc_jax.command import use_compilation_cache
+from ctc_jax.cli.modes import use_compilation_cache
 from ctc_jax.models import Model
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory

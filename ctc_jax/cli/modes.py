@@ -1,4 +1,4 @@
-"""What `launch.py` does: one call for each mode, an exit code back. Tests: tests/test_launch.py.
+"""What `launch.py` does: one call for each mode, an exit code back. Tests: tests/cli/test_modes.py.
 
 Exit codes: 0 done; 1 a run of a sweep failed; 2 something the user can mend, said in one line; 3 training stopped after
 two steps in a row that were not finite; 75 interrupted and saved, to go on with the same command.
@@ -16,7 +16,7 @@ import jax
 import ml_collections
 from absl import logging
 
-from ctc_jax import evaluation, training
+from ctc_jax import evaluation, runs, training
 from ctc_jax.errors import SAVED_EXIT_CODE, choose
 from ctc_jax.reporting import REPORT, MetricWriter, read_history, write_report
 from ctc_jax.reporting.units import describe
@@ -47,9 +47,9 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     keep_host_memory()
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
     if mode != "train":
-        training.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
+        runs.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report")
-    with training.claim(Path(workdir), config.to_dict(), free=free) as claimed, _signals() as signals:
+    with runs.claim(Path(workdir), config.to_dict(), free=free) as claimed, _signals() as signals:
         try:
             return act(config, claimed, signals, command)
         except KeyboardInterrupt:
@@ -96,8 +96,8 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
         print(f"this run is finished: {_summary(run)}; its report is {workdir / REPORT}")
         return 0
     experiment = training.build(config)
-    training.note_start(workdir, config.to_dict(), command)
-    training.write_json(workdir / "images.json", experiment.space._asdict())
+    runs.note_start(workdir, config.to_dict(), command)
+    runs.write_json(workdir / "images.json", experiment.space._asdict())
     signals.deferred = True
     outcome = training.train(experiment, workdir, interrupted=lambda: signals.requested)
     signals.deferred = False
@@ -148,8 +148,8 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
         title=workdir.name,
         summary=summary,
         history=history,
-        config=training.read_config(workdir),
-        provenance=training.read_json(workdir / "provenance.json"),
+        config=runs.read_config(workdir),
+        provenance=runs.read_json(workdir / "provenance.json"),
         pictures=evaluation.captioned(workdir / "samples"),
         notes=evaluation.collapsed(summary),
     )

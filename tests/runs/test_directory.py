@@ -5,10 +5,8 @@ import sys
 
 import pytest
 
-from configs import base
 from ctc_jax.errors import UserError
-from ctc_jax.options import flatten
-from ctc_jax.training.workdir import NEW_KEYS, claim, note_start, read_config, upgrade
+from ctc_jax.runs import claim, note_start, read_config
 
 CONFIG = {"seed": 0, "train": {"steps": 3, "rate": 0.5}, "evaluate": {"k": 1}}
 
@@ -43,53 +41,6 @@ def test_differing_keys_are_listed_and_free_sections_may_differ(tmp_path):
     begin(tmp_path / "run", {**CONFIG, "evaluate": {"k": 2}}, free=("evaluate",))
 
 
-def test_a_run_from_before_a_key_is_that_of_the_value_which_means_the_same(tmp_path):
-    begin(tmp_path / "run")
-    begin(tmp_path / "run", {**CONFIG, "train": {**CONFIG["train"], "cpu_devices": 1}})
-    with pytest.raises(UserError, match=r"train\.cpu_devices \(1 there, 0 now\)"):
-        begin(tmp_path / "run", {**CONFIG, "train": {**CONFIG["train"], "cpu_devices": 0}})
-    assert upgrade({"train": {"cpu_devices": 0}}) == {"train": {"cpu_devices": 0}}
-
-
-def test_a_hierarchy_whose_parameters_meant_another_model_is_refused(tmp_path):
-    def run(folder, **model):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "config.json").write_text(json.dumps({"model": model}))
-        return tmp_path / folder
-
-    old = run("old", name="ctc_hierarchy", inference="top_down", families="none,ctc_pool")
-    with pytest.raises(UserError, match=r"old is a hierarchy of an earlier version.*train it again"):
-        read_config(old)
-    read_config(run("new", name="ctc_hierarchy", inference="top_down", value_loc=0.0))
-    read_config(run("upwards", name="ctc_hierarchy", inference="bottom_up"))
-    read_config(run("flat", name="ctc_hierarchy", inference="top_down", families="none"))
-    read_config(run("other", name="conv_vae"))
-
-
-def test_every_key_is_of_the_oldest_runs_or_has_a_value_for_them():
-    """Else a run from before it can neither be loaded nor resumed."""
-    first = {f"{section}.{key}" if key else section for section, keys in FIRST_KEYS.items() for key in keys.split(" ")}
-    assert first | NEW_KEYS.keys() == flatten(base.get_config().to_dict()).keys()
-    assert not first & NEW_KEYS.keys()
-
-
-# Every other key needs a value in NEW_KEYS, and so does every one to come.
-FIRST_KEYS = {
-    "data": "binarization bits device_budget_mib directory image_size name path tfds_directory validation",
-    "estimator": "name",
-    "evaluate": "batch_size importance_samples latents likelihood_samples",
-    "likelihood": "autoregressive components family fixed_scale mask_group name off scale",
-    "model": "activation blocks features latents levels name width",
-    "objective": "free_nats kl_warmup_steps mask_annealing_start mask_annealing_steps name",
-    "posterior": "name",
-    "report": "tensorboard wandb_project",
-    "seed": "",
-    "train": "accumulate batch_size beta2 checkpoint_every clip_norm compute_dtype ema_decay "
-    "evaluate_every learning_rate log_every optimizer picture_every schedule steps steps_per_call warmup_steps "
-    "weight_decay",
-}
-
-
 def test_foreign_files_are_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match="not a run of ours"):
@@ -118,7 +69,7 @@ def test_an_unwritable_directory(tmp_path):
 
 def test_another_process_is_kept_out(tmp_path):
     holder = (
-        "import sys, ctc_jax.training.workdir as w\n"
+        "import sys, ctc_jax.runs as w\n"
         "with w.claim(sys.argv[1], {}) as d: w.note_start(d, {}, []); print('held', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

@@ -1,0 +1,26 @@
+import json
+
+import pytest
+
+from ctc_jax.errors import UserError
+from ctc_jax.runs.config import check_same, read_config
+
+
+def run_of(folder, config):
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_each_differing_key_is_listed_and_one_that_is_missing_on_a_side_is_told(tmp_path):
+    run_of(tmp_path, {"seed": 0, "train": {"steps": 3, "rate": 0.5}, "evaluate": {"k": 1}})
+    words = r"seed \(0 there, 1 now\), train\.rate \(0\.5 there, absent now\), train\.x \(absent there, 2 now\)"
+    with pytest.raises(UserError, match=words):
+        check_same(tmp_path, {"seed": 1, "train": {"steps": 3, "x": 2}, "evaluate": {"k": 2}}, free=("evaluate",))
+
+
+def test_a_directory_without_a_run_and_a_config_that_is_not_json(tmp_path):
+    with pytest.raises(UserError, match=r"no run in .*: it has no config\.json"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_text('{"seed":')
+    with pytest.raises(UserError, match=r"config\.json cannot be read"):
+        read_config(tmp_path)
