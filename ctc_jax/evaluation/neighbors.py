@@ -7,15 +7,13 @@ arXiv:2002.09797. Tests: tests/evaluation/test_neighbors.py.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Int
+from jaxtyping import Float, Float64
 
 NEIGHBORS = 5  # k: the radius of an image is the distance of its k-th nearest neighbor
-ROWS = 1000  # images of one set that meet all of the other in one device call
-# Distances are differences of squared norms in float32. Those that differ by less than this share of the norms count
-# as equal, else a tie, which integer pixels have many of, would fall by rounding error.
+ROWS = 1000  # images of one set that meet all of the other at once
+# A squared distance that is larger than a squared radius by less than this share of the radius counts as equal, else a
+# tie, which integer pixels have many of, would fall by the rounding of float32 features.
 TIE = 1e-5
 
 
@@ -28,7 +26,7 @@ class Manifold(NamedTuple):
     """
 
     features: Float[np.ndarray, "images features"]
-    squared_radii: Float32[np.ndarray, " images"]
+    squared_radii: Float64[np.ndarray, " images"]
 
 
 def manifold(features: Float[np.ndarray, "images features"]) -> Manifold:
@@ -40,9 +38,12 @@ def manifold(features: Float[np.ndarray, "images features"]) -> Manifold:
     if len(features) <= NEIGHBORS:
         raise ValueError(f"{len(features)} images have no {NEIGHBORS} neighbors each")
     (centered,) = _centered(features)
-    columns = jnp.asarray(centered)
-    nearest = [np.asarray(_nearest(block, index, columns))[kept] for block, index, kept in _blocks(centered)]
-    return Manifold(features, np.concatenate(nearest)[:, -1])
+    nearest = []
+    for rows in _blocks(len(centered)):
+        squared, _ = _distances(centered[rows], centered)
+        squared[np.arange(len(squared)), np.arange(len(centered))[rows]] = np.inf  # itself
+        nearest.append(np.partition(squared, NEIGHBORS - 1, axis=1)[:, NEIGHBORS - 1])
+    return Manifold(features, np.maximum(np.concatenate(nearest), 0.0))
 
 
 def compare(real: Manifold, generated: Manifold) -> dict[str, float]:
@@ -54,15 +55,14 @@ def compare(real: Manifold, generated: Manifold) -> dict[str, float]:
       where generated images crowd; `coverage`: share of real balls with a generated image inside.
     """
     of_real, of_generated = _centered(real.features, generated.features)
-    columns, radii = jnp.asarray(of_generated), jnp.asarray(generated.squared_radii)
     balls, covered, recalled = np.zeros(len(of_generated)), 0, 0
-    for block, index, kept in _blocks(of_real):
-        # A ball of minus infinity holds nothing: of the rows that only fill the block.
-        own = np.where(kept, real.squared_radii[index], -np.inf).astype(np.float32)
-        around, covers, inside = _meet(block, own, columns, radii)
-        balls += np.asarray(around)
-        covered += int(np.sum(np.asarray(covers)))
-        recalled += int(np.sum(np.asarray(inside)[kept]))
+    for rows in _blocks(len(of_real)):
+        squared, rounding = _distances(of_real[rows], of_generated)
+        squared -= rounding
+        in_real = squared <= (1.0 + TIE) * real.squared_radii[rows, None]
+        balls += np.sum(in_real, axis=0)
+        covered += np.count_nonzero(in_real.any(axis=1))
+        recalled += np.count_nonzero((squared <= (1.0 + TIE) * generated.squared_radii[None]).any(axis=1))
     return {
         "precision": float(np.mean(balls > 0)),
         "recall": recalled / len(of_real),
@@ -71,49 +71,23 @@ def compare(real: Manifold, generated: Manifold) -> dict[str, float]:
     }
 
 
-def _centered(*sets: np.ndarray) -> list[np.ndarray]:
-    """In float32 around the mean of the first set: squared norms no larger than need be, so that they cancel well."""
+def _centered(*sets: np.ndarray) -> list[Float64[np.ndarray, "_ features"]]:
+    """Around the mean of the first set: squared norms no larger than need be, so that they cancel well."""
     center = sets[0].mean(axis=0, dtype=np.float64)
-    return [(features - center).astype(np.float32) for features in sets]
+    return [features - center for features in sets]
 
 
-def _blocks(features: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows in blocks of one size, their numbers, and which of them do not only fill the last block."""
-    size = min(ROWS, len(features))
-    for first in range(0, len(features), size):
-        rows = np.arange(first, first + size)
-        index = np.minimum(rows, len(features) - 1)
-        yield features[index], index, rows < len(features)
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(first, first + ROWS) for first in range(0, count, ROWS))
 
 
 def _distances(
-    rows: Float32[Array, "rows features"], columns: Float32[Array, "columns features"]
-) -> tuple[Float32[Array, "rows columns"], Float32[Array, "rows columns"]]:
-    """Squared distances, and what may be rounding error in them."""
-    norms = jnp.sum(rows**2, axis=1)[:, None] + jnp.sum(columns**2, axis=1)[None]
-    products = jnp.matmul(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
-    return norms - 2.0 * products, TIE * norms
+    rows: Float64[np.ndarray, "rows features"], columns: Float64[np.ndarray, "columns features"]
+) -> tuple[Float64[np.ndarray, "rows columns"], Float64[np.ndarray, "rows columns"]]:
+    """Squared distances as differences of squared norms, and a bound of the rounding error in them.
 
-
-@jax.jit
-def _nearest(
-    rows: Float32[Array, "rows features"], index: Int[Array, " rows"], columns: Float32[Array, "columns features"]
-) -> Float32[Array, "rows k"]:
-    """Squared distances of the nearest others; all k, for XLA's CPU backend sorts whole rows to find the k-th alone."""
-    squared, _ = _distances(rows, columns)
-    itself = index[:, None] == jnp.arange(len(columns))[None]
-    return -jax.lax.top_k(-jnp.where(itself, jnp.inf, squared), NEIGHBORS)[0]
-
-
-@jax.jit
-def _meet(
-    rows: Float32[Array, "rows features"],
-    row_radii: Float32[Array, " rows"],
-    columns: Float32[Array, "columns features"],
-    column_radii: Float32[Array, " columns"],
-) -> tuple[Int[Array, " columns"], Bool[Array, " rows"], Bool[Array, " rows"]]:
-    """Balls of rows around each column; rows whose ball holds a column; rows inside a ball of a column."""
-    squared, error = _distances(rows, columns)
-    in_row = squared <= row_radii[:, None] + error
-    in_column = squared <= column_radii[None] + error
-    return jnp.sum(in_row, axis=0), jnp.any(in_row, axis=1), jnp.any(in_column, axis=1)
+    In float64, for clusters that are far apart have norms a million times the squares of their radii: in float32
+    nothing would be left of these.
+    """
+    norms = np.sum(rows**2, axis=1)[:, None] + np.sum(columns**2, axis=1)[None]
+    return norms - 2.0 * rows @ columns.T, (rows.shape[1] + 8) * np.finfo(np.float64).eps * norms

@@ -45,6 +45,16 @@ def test_features_far_from_zero_lose_nothing():
     assert found(one + 1e4, other + 1e4) == pytest.approx(by_brute_force(one, other), abs=1e-12)
 
 
+@pytest.mark.parametrize("apart", [30.0, 1e3, 1e5])
+def test_clusters_far_apart_keep_the_balls_of_their_own_size(apart):
+    random = np.random.default_rng(6)
+    real, generated = (apart * np.repeat([[1.0], [-1.0], [0.5]], count, axis=0) for count in (30, 25))
+    real, generated = real + random.standard_normal((90, 3)), generated + 1.2 * random.standard_normal((75, 3))
+    exact = by_brute_force(real, generated)
+    assert exact["density"] < 1.0
+    assert found(real, generated) == pytest.approx(exact, abs=1e-12)
+
+
 def test_equal_distances_count_as_inside_and_never_fall_by_rounding():
     """Binary pixels: distances are roots of few integers, so that many points lie on a sphere's surface."""
     random = np.random.default_rng(2)
