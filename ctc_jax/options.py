@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from ctc_jax.errors import ConfigError, choose, nearest
 
+ConfigSection = Any  # a mapping of keys to values: a dict, or an ml_collections.ConfigDict, which is no Mapping
+
 
 class OptionError(ValueError):
     """An option of a part has a value that does not fit.
@@ -145,7 +147,7 @@ class Section:
         name = {"name": self.default} if self.registry else {}
         return {**name, **_values(self.shared()), **parts}
 
-    def read(self, config: Mapping[str, Any]) -> tuple[Any, Any]:
+    def read(self, config: ConfigSection) -> tuple[Any, Any]:
         """The options of the part that a section of a config names, and those that its parts share.
 
         A key that is missing has its default.
@@ -157,7 +159,7 @@ class Section:
             config
         )
 
-    def read_shared(self, config: Mapping[str, Any]) -> Any:
+    def read_shared(self, config: ConfigSection) -> Any:
         """The options of the section itself.
 
         Raises:
@@ -166,7 +168,7 @@ class Section:
         other = {"name", *self.registry} if self.registry else set()
         return _made(self.shared, {key: value for key, value in config.items() if key not in other}, self.key)
 
-    def part(self, config: Mapping[str, Any], name: str) -> Any:
+    def part(self, config: ConfigSection, name: str) -> Any:
         """The options of the part of that name.
 
         Raises:
@@ -175,7 +177,7 @@ class Section:
         part = choose(self.registry, name, f"{self.key}.name")
         return _made(part, dict(config.get(name, {})), f"{self.key}.{name}")
 
-    def check_used(self, config: Mapping[str, Any], changed: Iterable[str]) -> None:
+    def check_used(self, config: ConfigSection, changed: Iterable[str]) -> None:
         """Refuses options set for a part that is not chosen.
 
         Args:

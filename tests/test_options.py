@@ -1,6 +1,7 @@
 import math
 from dataclasses import dataclass
 
+import ml_collections
 import pytest
 
 from ctc_jax.errors import ConfigError
@@ -38,6 +39,11 @@ def test_the_defaults_are_those_of_the_dataclasses_with_parts_in_sub_sections():
 
 def test_reading_the_defaults_gives_the_default_options():
     assert SECTION.read(SECTION.defaults()) == (Mixture(), Shared())
+
+
+def test_a_section_of_a_config_is_read_as_a_dictionary_is():
+    config = ml_collections.ConfigDict({"likelihood": {"name": "mixture", "width": 2, "mixture": {"off": True}}})
+    assert SECTION.read(config.likelihood) == (Mixture(off=True), Shared(width=2))
 
 
 def test_a_missing_key_has_its_default():
