@@ -4,6 +4,7 @@ from typing import Any
 
 import ml_collections
 
+from ctc_jax import data
 from ctc_jax.errors import ConfigError, UserError, nearest
 
 Changes = dict[str, Any]
@@ -39,21 +40,6 @@ def experiment(
         except KeyError:
             raise ConfigError(key, value, "only keys of configs/base.py") from None
     return config.unlock()
-
-
-def data() -> dict:
-    """Where the pixels come from."""
-    return {
-        "name": "cifar10",  # shapes, cifar10, mnist, static_mnist, fashion_mnist, tfds, folder, npz
-        "path": "",  # folder: its path; npz: the file; tfds: NAME or NAME:VERSION; static_mnist: the file; else unused
-        "directory": "",  # where prepared data is cached; "" is $CTC_JAX_DATA or ~/.cache/ctc_jax/data
-        "tfds_directory": "",  # where prepared TFDS datasets lie; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets
-        "validation": -1,  # images taken from the end of the training part; -1 is the dataset's documented split
-        "bits": 8,  # 1 to 8: the low bits of each pixel are dropped
-        "binarization": "none",  # none, dynamic (drawn anew from (seed, step)), threshold (at half)
-        "image_size": 0,  # folder: the side of the square images; 0 takes the files' own size
-        "device_budget_mib": 1024,  # a training part that fits lives on the devices, else the host gathers
-    }
 
 
 def model() -> dict:
@@ -184,7 +170,7 @@ def report() -> dict:
 
 
 SECTIONS = {
-    "data": data,
+    "data": data.SECTION.defaults,
     "model": model,
     "likelihood": likelihood,
     "posterior": posterior,

@@ -14,7 +14,6 @@ from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax import data, evaluation, runs, training
 from ctc_jax.data import Batch, Dataset, Split
-from ctc_jax.data.source import source_of
 from ctc_jax.errors import UserError
 from ctc_jax.models import ImageSpace, Model, Params
 from ctc_jax.reporting import read_history
@@ -94,7 +93,7 @@ class Run:
     def evaluate(self, config: Any = None) -> dict[str, float]:
         """Every number of the test set; `config` replaces the run's own section `evaluate`."""
         section = self.config.evaluate if config is None else config
-        directory = source_of(self.config.data).directory
+        directory = data.places(self.config.data).directory
         return evaluation.evaluate(
             self.model,
             self.params,
@@ -116,7 +115,12 @@ class Run:
             )
         if images.size and (images.min() < 0 or images.max() > levels):
             raise UserError(f"images hold levels {images.min()} to {images.max()}; this run takes 0 to {levels}")
-        labels = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels, np.int32)
+        try:
+            labels = data.checked_labels(
+                [0] * len(images) if labels is None else labels, len(images), self.space.classes
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
         return Batch(jnp.asarray(images.astype(np.uint8)), jnp.asarray(labels))
 
 

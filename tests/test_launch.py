@@ -63,7 +63,7 @@ def launch(environment, *arguments: str, devices: int = 1) -> tuple[int, str]:
 
 
 def finished_run(environment, pixels: Path, workdir: Path) -> str:
-    code, output = launch(environment, *TINY, f"--config.data.path={pixels}", f"--workdir={workdir}")
+    code, output = launch(environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={workdir}")
     assert code == 0, output
     return output
 
@@ -97,25 +97,25 @@ def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_
     assert [line["step"] for line in lines if line["split"] == "validation"] == [10, 20, 30]
     before = (run / "metrics.jsonl").read_bytes()
 
-    code, output = launch(environment, *TINY, f"--config.data.path={pixels}", f"--workdir={run}")
+    code, output = launch(environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}")
     assert (code, "this run is finished" in output) == (0, True)
     assert (run / "metrics.jsonl").read_bytes() == before
 
     (run / "report.html").unlink()  # as when stopped between the figures and it
-    code, output = launch(environment, *TINY, f"--config.data.path={pixels}", f"--workdir={run}")
+    code, output = launch(environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}")
     assert (code, f"report: {run / 'report.html'}" in output) == (0, True)
     assert (run / "report.html").is_file()
     assert (run / "metrics.jsonl").read_bytes() == before
 
     more = "--config.evaluate.importance_samples=6"  # an evaluation may differ from the run's
     code, output = launch(
-        environment, *TINY, more, f"--config.data.path={pixels}", f"--workdir={run}", "--mode=evaluate"
+        environment, *TINY, more, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--mode=evaluate"
     )
     assert code == 0
     assert "importance samples 6" in output
 
     code, output = launch(
-        environment, *TINY, f"--config.data.path={pixels}", f"--workdir={run}", "--config.train.steps=40"
+        environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--config.train.steps=40"
     )
     assert_one_line(code, output, "train.steps (30 there, 40 now)")
 
@@ -124,7 +124,7 @@ def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_
 def test_killed_and_interrupted_runs_end_with_the_bits_of_an_uninterrupted_one(environment, pixels, tmp_path):
     finished_run(environment, pixels, tmp_path / "whole")
     broken = tmp_path / "broken"
-    arguments = [*TINY, f"--config.data.path={pixels}", f"--workdir={broken}"]
+    arguments = [*TINY, f"--config.data.npz.path={pixels}", f"--workdir={broken}"]
     for number in (signal.SIGKILL, signal.SIGTERM):
         process = start(environment, *arguments)
         wanted = {signal.SIGKILL: 10, signal.SIGTERM: 20}[number]
@@ -144,7 +144,7 @@ def test_killed_and_interrupted_runs_end_with_the_bits_of_an_uninterrupted_one(e
 @pytest.mark.slow
 def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
     run = tmp_path / "run"
-    long = [*TINY, f"--config.data.path={pixels}", f"--workdir={run}", "--config.train.steps=1000000"]
+    long = [*TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--config.train.steps=1000000"]
     first = start(environment, *long)
     for line in first.stdout:
         if line.startswith("step "):
@@ -177,7 +177,7 @@ def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
     ],
 )
 def test_each_mistake_is_told_in_one_line_before_anything_is_written(environment, pixels, tmp_path, argument, words):
-    arguments = [*TINY, f"--config.data.path={pixels}", f"--workdir={tmp_path / 'run'}", argument]
+    arguments = [*TINY, f"--config.data.npz.path={pixels}", f"--workdir={tmp_path / 'run'}", argument]
     code, output = launch(environment, *arguments, devices=2)
     assert_one_line(code, output, *words)
     assert not (tmp_path / "run" / "config.json").exists()

@@ -17,7 +17,7 @@ def workdir(tmp_path_factory):
     config = base.experiment(
         {
             "data.name": "npz",
-            "data.path": str(folder / "pixels.npz"),
+            "data.npz.path": str(folder / "pixels.npz"),
             "data.bits": 2,
             "model.name": "mlp_vae",
             "model.latents": 1,

@@ -61,7 +61,7 @@ def prepare(config: ConfigDict, directory: Path) -> tuple[int, float, float]:
 
     from benchmarks.harness.trainer import Trainer
     from benchmarks.speed import torch_reference
-    from ctc_jax.data.batches import indices
+    from ctc_jax.data.stream import indices
     from ctc_jax.distributions.value_family import log_scale_limits
 
     small = config.copy_and_resolve_references()

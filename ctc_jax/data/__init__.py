@@ -1,9 +1,23 @@
 """Where pixels come from, and batches as a function of the step."""
 
-from ctc_jax.data.batch import Batch
-from ctc_jax.data.batches import BatchStream, evaluation_batches
-from ctc_jax.data.build import REGISTRY, build
-from ctc_jax.data.dataset import Dataset, Split
+from ctc_jax.data.build import SECTION, build, places
+from ctc_jax.data.dataset import Batch, Dataset, Split
+from ctc_jax.data.evaluation_batches import evaluation_batches
+from ctc_jax.data.labels import checked_labels
+from ctc_jax.data.registry import REGISTRY
 from ctc_jax.data.shapes import ShapesDensity
+from ctc_jax.data.stream import BatchStream
 
-__all__ = ["REGISTRY", "Batch", "BatchStream", "Dataset", "ShapesDensity", "Split", "build", "evaluation_batches"]
+__all__ = [
+    "REGISTRY",
+    "SECTION",
+    "Batch",
+    "BatchStream",
+    "Dataset",
+    "ShapesDensity",
+    "Split",
+    "build",
+    "checked_labels",
+    "evaluation_batches",
+    "places",
+]

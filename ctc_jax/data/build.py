@@ -9,80 +9,131 @@ The splits are fixed:
 | mnist, fashion_mnist | the first 50000 | the last 10000 of the training file | 10000 |
 | static_mnist | 50000 | 10000 | 10000, the file's own |
 | tfds, npz | the rest | the last tenth of the training part, at most 5000 | their own, else the last tenth |
-| folder | the rest | as above | the last tenth in an order shuffled by a fixed seed |
+| folder | the rest | its own, else as above | its own, else the last tenth in an order shuffled by a fixed seed |
 
 CIFAR-10 has one order whatever its source. TFDS shuffles MNIST and Fashion-MNIST when it prepares them, so their
 training and validation parts then differ from those of the published files; `Dataset.origin` says which it was.
-`config.validation` replaces the number of validation images.
+`config.data.validation` replaces the number of validation images.
 """
 
-from collections.abc import Callable
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+from absl import logging
 from jaxtyping import UInt8
 
-from ctc_jax.data import cifar10, fashion_mnist, folder, mnist, npz, prepared, shapes, static_mnist
-from ctc_jax.data.binarized import binarized
+from ctc_jax.data.binarization import binarized
 from ctc_jax.data.cache import cached
 from ctc_jax.data.dataset import Dataset, Split
-from ctc_jax.data.source import Arrays, Loader, Source, source_of
-from ctc_jax.errors import ConfigError, choose
+from ctc_jax.data.places import Places
+from ctc_jax.data.registry import REGISTRY
+from ctc_jax.data.source import Arrays, Source
+from ctc_jax.errors import UserError
+from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
 
-BINARIZATIONS = {"none": None, "dynamic": None, "threshold": None}
 BINARIZATION_SEEDS = {"validation": 3_001, "test": 3_002}  # so that a reported bound is a fixed number
+CHUNK = 4_096  # images looked at together
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a dataset is loaded, and the name its arrays are cached under; None is not to cache them."""
+class Shared(Options):
+    """What all datasets have in common."""
 
-    load: Loader
-    cache_name: Callable[[Source], str] | None = None
+    directory: str = option("", "where prepared data is kept; '' is $CTC_JAX_DATA or ~/.cache/ctc_jax/data")
+    tfds_directory: str = option(
+        "",
+        "where prepared TFDS datasets lie; '' is $TFDS_DATA_DIR or ~/tensorflow_datasets (all but shapes, npz, folder)",
+    )
+    validation: int = option(
+        -1, "images taken from the end of the training part; -1 is the dataset's documented split", at_least=-1
+    )
+    bits: int = option(8, "of a pixel: lower ones that it has are dropped", at_least=1, at_most=8)
+    binarization: str = option(
+        "none",
+        "dynamic draws each pixel anew from (seed, step), threshold cuts at half",
+        choices=("none", "dynamic", "threshold"),
+    )
+    device_budget_mib: int = option(
+        1024, "a training part that fits lives on the devices, else the host gathers", at_least=0
+    )
+
+    def check(self) -> None:
+        """Refuses some bits of what is binarized."""
+        if self.binarization != "none" and self.bits not in (1, 8):
+            raise OptionError("bits", self.bits, f"1 or 8 when data.binarization is {self.binarization}")
 
 
-REGISTRY: dict[str, Recipe] = {
-    "shapes": Recipe(shapes.load),
-    "cifar10": Recipe(cifar10.load, lambda source: "cifar10"),
-    "mnist": Recipe(mnist.load, lambda source: "mnist"),
-    "static_mnist": Recipe(static_mnist.load),
-    "fashion_mnist": Recipe(fashion_mnist.load, lambda source: "fashion_mnist"),
-    "tfds": Recipe(prepared.load, prepared.cache_name),
-    "folder": Recipe(folder.load, folder.cache_name),
-    "npz": Recipe(npz.load),
-}
+SECTION = Section("data", REGISTRY, "cifar10", Shared, "where the pixels come from")
 
 
-def build(config: object) -> Dataset:
+def build(config: ConfigSection) -> Dataset:
     """The dataset that the `data` section of a config asks for.
 
     Raises:
       ConfigError: a value does not fit; the message names its key.
       UserError: the data is nowhere to be had; the message says how to get it.
     """
-    recipe = choose(REGISTRY, config.name, "data.name")
-    choose(BINARIZATIONS, config.binarization, "data.binarization")
-    if isinstance(config.bits, bool) or config.bits not in range(1, 9):
-        raise ConfigError("data.bits", config.bits, "1 to 8")
-    if config.binarization != "none" and config.bits not in (1, 8):
-        raise ConfigError("data.bits", config.bits, f"1 or 8 when data.binarization is {config.binarization}")
-    source = source_of(config)
-    if recipe.cache_name is None:
-        arrays = recipe.load(source)
-    else:
-        arrays = cached(source.directory, recipe.cache_name(source), lambda: recipe.load(source))
-    if arrays.bits == 1 and config.binarization != "none":
-        raise ConfigError("data.binarization", config.binarization, f"none: {config.name} is binary as it is")
-    splits = divide(arrays, config.validation)
-    untouched = config.bits == 8 and config.binarization == "none"
+    source, shared = SECTION.read(config)
+    name = config.get("name", SECTION.default)
+    try:
+        arrays = load(source, Places.named(shared.directory, shared.tfds_directory))
+        for note in arrays.notes:
+            logging.warning("data %s: %s", name, note)
+        return from_arrays(arrays, shared, name)
+    except OptionError as error:
+        of_all = {field.name for field in dataclasses.fields(Shared)}
+        raise at("data" if error.name in of_all else f"data.{name}", error) from None
+
+
+def places(config: ConfigSection) -> Places:
+    """The folders that the `data` section of a config names.
+
+    Raises:
+      ConfigError: a value does not fit.
+    """
+    shared = SECTION.read_shared(config)
+    return Places.named(shared.directory, shared.tfds_directory)
+
+
+def load(source: Source, places: Places) -> Arrays:
+    """The arrays that a source's options ask for, kept where it says so.
+
+    Raises:
+      OptionError: an option does not fit.
+      UserError: the data is nowhere to be had.
+    """
+    name = source.cache_name(places)
+    return cached(places.directory, name, lambda: source.build(places)) if name else source.build(places)
+
+
+def from_arrays(arrays: Arrays, options: Shared, name: str) -> Dataset:
+    """Splits, bits and binarization.
+
+    Raises:
+      OptionError: an option does not fit the arrays.
+      UserError: these are no data to train on.
+    """
+    if arrays.bits == 1 and options.binarization != "none":
+        raise OptionError("binarization", options.binarization, f"none: {name} is binary as it is")
+    if is_constant(arrays.images):
+        raise UserError(f"data {name}: all pixels of all {len(arrays.images)} images in {arrays.origin} are the same")
+    parts = {
+        part: as_seen(split, part, arrays.bits, options) for part, split in divide(arrays, options.validation).items()
+    }
+    key = "bits" if options.binarization == "none" else "binarization"
+    if is_constant(parts["train"].images):
+        raise OptionError(key, getattr(options, key), "what leaves a difference between the pixels of training images")
+    untouched = options.bits == 8 and options.binarization == "none"
     return Dataset(
-        name=config.name,
-        **{part: Split(levels(split.images, part, arrays, config), split.labels) for part, split in splits.items()},
-        bits=config.bits if config.binarization == "none" and arrays.bits == 8 else 1,
+        name=name,
+        **parts,
+        bits=min(options.bits, arrays.bits) if options.binarization == "none" else 1,
         classes=arrays.classes,
-        binarization="static" if arrays.bits == 1 else config.binarization,
+        binarization="static" if arrays.bits == 1 else options.binarization,
         log_prob=arrays.log_prob if untouched else None,
         origin=arrays.origin,
+        notes=arrays.notes,
     )
 
 
@@ -90,38 +141,48 @@ def divide(arrays: Arrays, validation: int) -> dict[str, Split]:
     """Training, validation and test parts; validation is `validation` images, or the dataset's own number when -1.
 
     Raises:
-      ConfigError: no training image would be left.
+      UserError: there are fewer than 3 images.
+      OptionError: no training image would be left.
     """
     images, labels = arrays.images, arrays.labels
-    test_images, test_labels = arrays.test_images, arrays.test_labels
+    test = Split(arrays.test_images, arrays.test_labels)
     if len(images) < 3:
-        raise ConfigError("data.path", arrays.origin, f"at least 3 images; it has {len(images)}")
-    if not len(test_images):
-        held_out = -(-len(images) // 10)
-        test_images, test_labels = images[-held_out:], labels[-held_out:]
-        images, labels = images[:-held_out], labels[:-held_out]
+        raise UserError(f"data takes at least 3 training images; {arrays.origin} has {len(images)}")
+    if not len(test):
+        # The source's own validation images stay at the end.
+        end = len(images) - (arrays.validation or 0)
+        first = end - -(-end // 10)
+        test = Split(images[first:end], labels[first:end])
+        if end < len(images):
+            images, labels = (np.concatenate([part[:first], part[end:]]) for part in (images, labels))
+        else:
+            images, labels = images[:first], labels[:first]
     own = arrays.validation if arrays.validation is not None else min(-(-len(images) // 10), 5_000)
     count = own if validation == -1 else validation
     if not 0 <= count < len(images):
-        raise ConfigError("data.validation", validation, f"-1, or 0 to {len(images) - 1} of the training images")
+        raise OptionError("validation", validation, f"-1, or 0 to {len(images) - 1} of the training images")
     cut = len(images) - count
     return {
         "train": Split(images[:cut], labels[:cut]),
         "validation": Split(images[cut:], labels[cut:]),
-        "test": Split(test_images, test_labels),
+        "test": test,
     }
 
 
-def levels(
-    images: UInt8[np.ndarray, "n height width channels"], part: str, arrays: Arrays, config: object
-) -> UInt8[np.ndarray, "n height width channels"]:
-    """The levels a likelihood sees (grey still, for a training part whose batches are binarized anew)."""
-    if arrays.bits == 1:
-        return images
-    if config.binarization == "threshold":
-        return (images >= 128).astype(np.uint8)
-    if config.binarization == "dynamic":
-        if part == "train":
-            return images
-        return binarized(images, np.random.default_rng(BINARIZATION_SEEDS[part]))
-    return images >> (8 - config.bits) if config.bits < 8 else images
+def as_seen(split: Split, part: str, stored_bits: int, options: Shared) -> Split:
+    """The part as a likelihood sees it; a training part that is binarized anew at each step stays grey."""
+    highest = 2**stored_bits - 1
+    if options.binarization == "none":
+        dropped = max(0, stored_bits - options.bits)
+        return dataclasses.replace(split, images=split.images >> dropped) if dropped else split
+    if options.binarization == "threshold":
+        return dataclasses.replace(split, images=(split.images > highest // 2).astype(np.uint8))
+    if part == "train":
+        return dataclasses.replace(split, highest_grey=highest)
+    images = binarized(split.images, highest, np.random.default_rng(BINARIZATION_SEEDS[part]))
+    return dataclasses.replace(split, images=images)
+
+
+def is_constant(images: UInt8[np.ndarray, "n height width channels"]) -> bool:
+    """Whether all pixels of all images are the same."""
+    return all(np.all(images[i : i + CHUNK] == images.flat[0]) for i in range(0, len(images), CHUNK))

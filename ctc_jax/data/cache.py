@@ -6,17 +6,22 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import logging
+from jaxtyping import Shaped
 
-from ctc_jax.data.source import Arrays
-from ctc_jax.errors import ConfigError
+from ctc_jax.data.digest import digest_of
+from ctc_jax.data.source import Arrays, reason
+from ctc_jax.options import OptionError
 
 PARTS = ("images", "labels", "test_images", "test_labels")
-FACTS = ("classes", "origin", "validation", "bits")
+FACTS = ("classes", "origin", "validation", "bits", "notes")
+NAME_LENGTH = 60  # of what a folder's name takes from elsewhere: file systems allow 255 bytes in all
 
 
 class Damaged(Exception):
@@ -29,7 +34,7 @@ def cached(directory: Path, name: str, prepare: Callable[[], Arrays]) -> Arrays:
     Several processes may prepare at once: each writes under a name of its own and renames; the first rename is kept.
 
     Raises:
-      ConfigError: `directory` cannot be written.
+      OptionError: `directory` cannot be written.
     """
     folder = directory / name
     if folder.exists():
@@ -43,25 +48,33 @@ def cached(directory: Path, name: str, prepare: Callable[[], Arrays]) -> Arrays:
         write(folder, arrays)
     except OSError as error:
         allowed = f"a writable folder with space for {sum(getattr(arrays, part).nbytes for part in PARTS) >> 20} MiB"
-        raise ConfigError("data.directory", str(directory), f"{allowed} ({error.strerror})") from None
+        raise OptionError("directory", str(directory), f"{allowed} ({error.strerror})") from None
     return read(folder)
 
 
 def read(folder: Path) -> Arrays:
-    """The arrays of a cached folder, images memory-mapped.
+    """The arrays of a cached folder, images memory-mapped, after one pass over all bytes.
 
     Raises:
-      Damaged: a file is missing, cut short, or not what `about.json` says.
+      Damaged: a file is missing, or its content is not what was written.
     """
     try:
-        about = json.loads((folder / "about.json").read_text())
-        arrays = {part: np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
-        for part, array in arrays.items():
-            if [array.dtype.name, list(array.shape)] != about[part]:
-                raise Damaged(f"{part}.npy holds {array.dtype} {array.shape}, not {about[part]}")
-        return Arrays(**arrays, **{fact: about[fact] for fact in FACTS})
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise Damaged(str(error)) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's parser, at a damaged header
+            about = json.loads((folder / "about.json").read_text())
+            arrays = {part: np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False) for part in PARTS}
+            if about["digest"] != _digest(arrays, about["facts"]):
+                raise Damaged("its content differs from what was written")
+            facts = about["facts"]
+            return Arrays(**arrays, **{**facts, "notes": tuple(facts["notes"])})
+    except Damaged:
+        raise
+    except Exception as error:  # What numpy and its parser of headers raise at damage has no common base.
+        raise Damaged(reason(error)) from None
+
+
+def _digest(arrays: Mapping[str, Shaped[np.ndarray, "..."]], facts: Mapping[str, Any]) -> str:
+    return digest_of(json.dumps(facts, sort_keys=True), *(arrays[part] for part in PARTS))
 
 
 def write(folder: Path, arrays: Arrays) -> None:
@@ -70,12 +83,11 @@ def write(folder: Path, arrays: Arrays) -> None:
     try:
         whole = temporary / "whole"
         whole.mkdir()
-        about = {fact: getattr(arrays, fact) for fact in FACTS}
+        facts = {fact: getattr(arrays, fact) for fact in FACTS}
+        about = {"facts": facts, "digest": _digest({part: getattr(arrays, part) for part in PARTS}, facts)}
         for part in PARTS:
-            array = getattr(arrays, part)
-            about[part] = [array.dtype.name, list(array.shape)]
             with open(whole / f"{part}.npy", "wb") as file:
-                np.save(file, array)
+                np.save(file, getattr(arrays, part))
                 os.fsync(file.fileno())
         with open(whole / "about.json", "w") as file:
             json.dump(about, file, indent=2)
@@ -108,5 +120,5 @@ def fingerprint(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(paths):
         status = path.stat()
-        digest.update(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        digest.update(os.fsencode(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0"))
     return digest.hexdigest()[:16]

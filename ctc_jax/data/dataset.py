@@ -1,23 +1,45 @@
-"""A dataset in memory or memory-mapped: three fixed splits and what a likelihood must know. Tests: test_build.py."""
+"""A dataset in memory or memory-mapped: three fixed splits and what a likelihood must know. Tests: test_dataset.py."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int32, UInt8
+from jaxtyping import Array, Float, Float64, Int, Int32, Integer, UInt8
 
-from ctc_jax.data.binarized import binarized
+from ctc_jax.data.binarization import binarized
+
+
+class Batch(NamedTuple):
+    """Images as integer levels 0 .. 2**bits - 1, and class labels (0 where a dataset has none)."""
+
+    image: Integer[Array | np.ndarray, "*batch height width channels"]
+    label: Int32[Array | np.ndarray, "*batch"]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images as levels 0 .. 2**bits - 1 (grey levels 0 .. 255 where a batch is binarized anew), and class labels."""
+    """Images and class labels, as stored; `draw` and `BatchStream` give images as a likelihood sees them.
+
+    Attributes:
+      images: levels 0 .. 2**bits - 1, or grey levels where pixels are binarized anew each time that they are seen.
+      labels: 0 where a dataset has none.
+      highest_grey: 0 where images are as a likelihood sees them; else each pixel is 1 with probability level / this.
+    """
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int32[np.ndarray, " n"]
+    highest_grey: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def draw(
+        self, rows: Int[np.ndarray, " rows"], generator: np.random.Generator
+    ) -> UInt8[np.ndarray, "rows height width channels"]:
+        """The rows' images as a likelihood sees them; `generator` binarizes grey ones."""
+        images = np.asarray(self.images[rows])
+        return binarized(images, self.highest_grey, generator) if self.highest_grey else images
 
 
 @dataclass(frozen=True)
@@ -26,12 +48,13 @@ class Dataset:
 
     Attributes:
       name: as in the config.
-      bits: of a pixel a likelihood sees; 1 when binary.
+      bits: of a pixel that a likelihood sees; 1 when binary.
       classes: number of labels; 1 when there are none.
-      binarization: "none", "threshold", "static", or "dynamic", whose training images stay grey: each batch draws
-        its own pixels (`BatchStream(dynamic=True)`), while validation and test were drawn once.
+      binarization: "none", "threshold", "static", or "dynamic", whose training images stay grey, while validation and
+        test images were drawn once.
       log_prob: the exact log-probability of images given labels, nats per image, where it is known.
       origin: where the pixels came from, in words.
+      notes: what was left out or is not as it seems, a sentence each.
     """
 
     name: str
@@ -43,15 +66,15 @@ class Dataset:
     binarization: str
     log_prob: Callable[..., Float[np.ndarray, " n"]] | None = None
     origin: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
         return self.train.images.shape[1:]
 
-    def seen(
-        self, rows: Int[np.ndarray, " rows"], generator: np.random.Generator
-    ) -> UInt8[np.ndarray, "rows height width channels"]:
-        """Training images as a likelihood sees them; where batches are binarized anew, `generator` draws them."""
-        images = np.asarray(self.train.images[rows])
-        return binarized(images, generator) if self.binarization == "dynamic" else images
+    @property
+    def mean_image(self) -> Float64[np.ndarray, "height width channels"]:
+        """The mean of the training images as a likelihood sees them, the highest level being 1."""
+        highest = self.train.highest_grey or 2**self.bits - 1
+        return np.mean(self.train.images, axis=0, dtype=np.float64) / highest

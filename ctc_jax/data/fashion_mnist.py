@@ -1,11 +1,13 @@
 """Fashion-MNIST: 28x28 grey pictures of clothes (Xiao et al. 2017). Tests: tests/data/test_idx.py."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ctc_jax.data import prepared
 from ctc_jax.data.figures import Figures
 from ctc_jax.data.idx import read_dataset
 from ctc_jax.data.packages import debian_package
+from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source, Unavailable, first_of
 
 DEBIAN = "dataset-fashion-mnist"
@@ -20,19 +22,25 @@ CHECKSUMS = (
 )
 
 
-def load(source: Source) -> Arrays:
-    """The published order, except from TFDS, which shuffles it.
+@dataclass(frozen=True)
+class FashionMnist(Source):
+    """The published order, except from TFDS, which shuffles it."""
 
-    Raises:
-      UserError: no source can be reached.
-    """
-    ways = {
-        "a prepared TFDS dataset": lambda source: FIGURES.check(prepared.read(source, "fashion_mnist", VALIDATION)),
-        f"the installed Debian package {DEBIAN}": lambda source: FIGURES.check(load_installed(Path("/"))),
-        f"apt-get download {DEBIAN}": lambda source: FIGURES.check(load_debian()),
-        "preparing it with TFDS": lambda source: FIGURES.check(prepared.prepare(source, "fashion_mnist", VALIDATION)),
-    }
-    return first_of("fashion_mnist", source, ways, "")
+    def build(self, places: Places) -> Arrays:
+        """From the first source that can be reached; raises `UserError` where none can."""
+        name = "fashion_mnist"
+        ways = {
+            "a prepared TFDS dataset": lambda places: FIGURES.check(prepared.read(places, name, VALIDATION)),
+            f"the installed Debian package {DEBIAN}": lambda places: FIGURES.check(load_installed(Path("/"))),
+            f"apt-get download {DEBIAN}": lambda places: FIGURES.check(load_debian()),
+            "preparing it with TFDS": lambda places: FIGURES.check(prepared.prepare(places, name, VALIDATION)),
+        }
+        return first_of(name, places, ways, "")
+
+    def cache_name(self, places: Places) -> str:
+        """One name: whatever the source, its figures are checked."""
+        del places
+        return "fashion_mnist"
 
 
 def load_debian() -> Arrays:

@@ -1,72 +1,97 @@
 """A folder of pictures; subfolders are classes. Tests: tests/data/test_folder.py."""
 
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from ctc_jax.data.cache import fingerprint
-from ctc_jax.data.pictures import fit, is_color
+from ctc_jax.data.cache import NAME_LENGTH, fingerprint
+from ctc_jax.data.picture_tree import PictureTree
+from ctc_jax.data.pictures import VERSION, is_color, peculiarities, picture, shown
+from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source
-from ctc_jax.errors import ConfigError
+from ctc_jax.options import OptionError, option
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+T = TypeVar("T")
 SEED = 2_001  # of the order, so that the held-out end of the list is a fair sample of every subfolder
 
 
-def load(source: Source) -> Arrays:
-    """Grey when every picture is, else RGB. The class is the subfolder's place in alphabetical order.
+@dataclass(frozen=True)
+class Folder(Source):
+    """Grey when every picture is, else RGB. The class is the subfolder's place in alphabetical order."""
 
-    Raises:
-      ConfigError: no pictures, one that cannot be read, or different sizes without `data.image_size`.
-    """
-    root = Path(source.path).expanduser()
-    paths = find(source)
-    paths = [paths[index] for index in np.random.default_rng(SEED).permutation(len(paths))]
-    color = any(opened(source, path, is_color) for path in paths)
-    shape = opened(source, paths[0], lambda image: fit(image, source.image_size, color)).shape
-    images = source.allocate((len(paths), *shape))
-    for index, path in enumerate(paths):
-        image = opened(source, path, lambda image: fit(image, source.image_size, color))
-        if image.shape != shape:
-            allowed = f"a side to scale to, since {paths[0]} is {shape[:2]} and {path} is {image.shape[:2]}"
-            raise ConfigError("data.image_size", source.image_size, allowed)
-        images[index] = image
-    names = [path.relative_to(root).parts[0] if len(path.relative_to(root).parts) > 1 else "" for path in paths]
-    classes = sorted(set(names))
-    labels = np.array([classes.index(name) for name in names], np.int32)
-    return Arrays(images, labels, images[:0], labels[:0], len(classes), str(root))
+    path: str = option("", "the folder")
+    image_size: int = option(
+        0, "side of the square that pictures are cropped and scaled to; 0 keeps their size", at_least=0
+    )
+    background: int = option(255, "grey level behind transparent pixels", at_least=0, at_most=255)
+
+    def build(self, places: Places) -> Arrays:
+        """Raises `OptionError`: no pictures, one that cannot be read, or different sizes without `image_size`."""
+        tree = self._tree()
+        parts = {part: self._shuffled(paths) for part, paths in tree.parts.items()}
+        paths = [path for part in ("train", "validation", "test") for path in parts[part]]
+        facts = [self._opened(path, lambda image: (is_color(image), peculiarities(image))) for path in paths]
+        color = any(colored for colored, _ in facts)
+        size = {"side": self.image_size, "color": color, "background": self.background}
+        first = self._opened(paths[0], lambda image: shown(image, **size))
+        images, digests = places.allocate((len(paths), *first.shape)), Counter()
+        for index, path in enumerate(paths):
+            image = self._opened(path, lambda image: shown(image, **size))
+            if image.shape != first.shape:
+                allowed = f"a side to scale to, since {paths[0]} is {first.shape[:2]} and {path} is {image.shape[:2]}"
+                raise OptionError("image_size", self.image_size, allowed)
+            images[index] = image
+            digests[hashlib.blake2b(image.tobytes(), digest_size=16).digest()] += 1
+        numbers = {name: number for number, name in enumerate(tree.classes)}
+        labels = np.array([numbers[tree.class_of(path)] for path in paths], np.int32)
+        cut = len(parts["train"]) + len(parts["validation"])
+        return Arrays(
+            images[:cut],
+            labels[:cut],
+            images[cut:],
+            labels[cut:],
+            len(tree.classes),
+            str(tree.root),
+            len(parts["validation"]) or None,
+            notes=(*tree.notes, *_counted(facts), *_copies(digests)),
+        )
+
+    def cache_name(self, places: Places) -> str:
+        """Changes when a file is added, removed or written to, and with every option; raises as `build` does."""
+        del places
+        tree = self._tree()
+        digest = fingerprint(path for paths in tree.parts.values() for path in paths)
+        name = tree.root.resolve().name[:NAME_LENGTH]
+        return f"folder-{name}-{self.image_size}-{self.background}-v{VERSION}-{digest}"
+
+    def _tree(self) -> PictureTree:
+        try:
+            return PictureTree.of(Path(self.path).expanduser() if self.path else None)
+        except ValueError as error:
+            raise OptionError("path", self.path, str(error)) from None
+
+    def _shuffled(self, paths: list[Path]) -> list[Path]:
+        return [paths[index] for index in np.random.default_rng(SEED).permutation(len(paths))]
+
+    def _opened(self, path: Path, use: Callable[[Image.Image], T]) -> T:
+        try:
+            return picture(path, use)
+        except ValueError as error:
+            raise OptionError("path", self.path, f"a folder of readable pictures; {path}: {error}") from None
 
 
-def cache_name(source: Source) -> str:
-    """Changes when a file is added, removed or written to, and with the image size."""
-    name = Path(source.path).expanduser().resolve().name
-    return f"folder-{name}-{source.image_size}-{fingerprint(find(source))}"
+def _counted(facts: list[tuple[bool, list[str]]]) -> list[str]:
+    counts = Counter(words for _, found in facts for words in found)
+    return [f"{count:,} of {len(facts):,} pictures {words}" for words, count in sorted(counts.items())]
 
 
-def find(source: Source) -> list[Path]:
-    """The pictures under the folder in alphabetical order.
-
-    Raises:
-      ConfigError: there are none.
-    """
-    root = Path(source.path).expanduser()
-    found = root.rglob("*") if source.path and root.is_dir() else []
-    paths = sorted(path for path in found if path.suffix.lower() in ENDINGS and path.is_file())
-    if not paths:
-        raise ConfigError("data.path", source.path, f"a folder with pictures ({', '.join(sorted(ENDINGS))})")
-    return paths
-
-
-def opened(source: Source, path: Path, use: object) -> UInt8[np.ndarray, "height width channels"] | bool:
-    """`use` of the opened picture.
-
-    Raises:
-      ConfigError: the picture cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            return use(image)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
-        raise ConfigError("data.path", source.path, f"a folder of readable 8-bit pictures; {path}: {error}") from None
+def _copies(digests: Counter) -> list[str]:
+    copies = sum(count - 1 for count in digests.values())
+    words = "are copies of others, which may lie in different parts of the data"
+    return [f"{copies:,} of {digests.total():,} pictures {words}"] if copies else []

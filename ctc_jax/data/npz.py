@@ -1,67 +1,85 @@
 """Arrays of the user's own in an .npz file. Tests: tests/data/test_npz.py."""
 
-import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from ctc_jax.data.archive import Unreadable, read_arrays
+from ctc_jax.data.labels import checked_labels
+from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source
-from ctc_jax.errors import ConfigError
+from ctc_jax.options import OptionError, option
 
 KEYS = ("images", "labels", "test_images", "test_labels")
 
 
-def load(source: Source) -> Arrays:
-    """`images` uint8 [n, h, w] or [n, h, w, c], and if you have them `labels` [n], `test_images`, `test_labels`.
+@dataclass(frozen=True)
+class Npz(Source):
+    """`images` [n, h, w] or [n, h, w, c], and if you have them `labels` [n], `test_images`, `test_labels`."""
 
-    Raises:
-      ConfigError: the file is missing, or an array's type or shape does not fit; the message says which and how.
-    """
-    path = Path(source.path).expanduser()
-    try:
-        # Opened here: numpy leaves a broken file open.
-        with open(path, "rb") as file, np.load(file) as archive:
-            found = {key: archive[key] for key in KEYS if key in archive.files}
-            names = archive.files
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ConfigError("data.path", source.path, f"an .npz file of arrays ({error})") from None
-    if "images" not in found:
-        raise ConfigError("data.path", source.path, f"an .npz with the array images; it has {', '.join(names)}")
-    images = checked_images(source, "images", found["images"])
-    test_images = checked_images(source, "test_images", found.get("test_images", images[:0]))
-    if test_images.shape[1:] != images.shape[1:]:
-        allowed = f"images of one shape; images are {images.shape[1:]}, test_images {test_images.shape[1:]}"
-        raise ConfigError("data.path", source.path, allowed)
-    if "labels" in found and len(test_images) and "test_labels" not in found:
-        raise ConfigError("data.path", source.path, "an .npz with test_labels, since it has labels and test_images")
-    labels = checked_labels(source, "labels", found.get("labels"), len(images))
-    test_labels = checked_labels(source, "test_labels", found.get("test_labels"), len(test_images))
-    classes = 1 + int(max(labels.max(initial=0), test_labels.max(initial=0)))
-    return Arrays(images, labels, test_images, test_labels, classes, str(path))
+    path: str = option("", "the .npz file")
+    stored_bits: int = option(
+        0, "bits of its pixels, whose levels are 0 to 2**bits - 1; 0 tells them from the data", at_least=0, at_most=8
+    )
 
+    def build(self, places: Places) -> Arrays:
+        """Raises `OptionError` where the file is missing or an array does not fit; the message says which and how."""
+        del places
+        path = Path(self.path).expanduser()
+        try:
+            found = read_arrays(path, KEYS)
+        except Unreadable as error:
+            raise OptionError("path", self.path, f"an .npz file of arrays ({error})") from None
+        if "images" not in found:
+            raise OptionError("path", self.path, f"an .npz with the array images; it has {', '.join(found) or 'none'}")
+        images = self._images("images", found["images"])
+        test_images = self._images("test_images", found.get("test_images", images[:0]))
+        if test_images.shape[1:] != images.shape[1:]:
+            allowed = f"images of one shape; images are {images.shape[1:]}, test_images {test_images.shape[1:]}"
+            raise OptionError("path", self.path, allowed)
+        if "labels" in found and len(test_images) and "test_labels" not in found:
+            raise OptionError("path", self.path, "an .npz with test_labels, since it has labels and test_images")
+        labels = self._labels("labels", found.get("labels"), len(images))
+        test_labels = self._labels("test_labels", found.get("test_labels"), len(test_images))
+        classes = 1 + int(max(labels.max(initial=0), test_labels.max(initial=0)))
+        bits, notes = self._bits(int(max(images.max(initial=0), test_images.max(initial=0))))
+        return Arrays(images, labels, test_images, test_labels, classes, str(path), bits=bits, notes=notes)
 
-def checked_images(source: Source, key: str, array: np.ndarray) -> UInt8[np.ndarray, "n height width channels"]:
-    """The array with a channel axis.
+    def _bits(self, largest: int) -> tuple[int, tuple[str, ...]]:
+        """Bits of a pixel, and what to say of them.
 
-    Raises:
-      ConfigError: it is not uint8, has not three or four axes, or not one to four channels.
-    """
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or (array.ndim == 4 and not 1 <= array.shape[-1] <= 4):
-        allowed = f"{key} of type uint8 [n, height, width(, 1 to 4 channels)]; it is {array.dtype} {array.shape}"
-        raise ConfigError("data.path", source.path, allowed)
-    return array[..., None] if array.ndim == 3 else array
+        Levels of few bits reach the largest one, and those of 8 bits reach 128: what lies between is asked for.
+        """
+        told = largest.bit_length()
+        if self.stored_bits:
+            if told > self.stored_bits:
+                allowed = f"0, or {told} to 8: the largest level is {largest}"
+                raise OptionError("stored_bits", self.stored_bits, allowed)
+            return self.stored_bits, ()
+        if told in (0, 8):
+            return 8, ()  # 0: all pixels are the same, which is refused later
+        if largest < 2**told - 1:
+            allowed = f"{told} to 8: the largest level is {largest}, of few levels or of dark 8-bit images"
+            raise OptionError("stored_bits", self.stored_bits, allowed)
+        note = f"levels are 0 to {largest}, {told}-bit; of dark 8-bit images stored_bits must say so"
+        return told, (note,)
 
+    def _images(self, key: str, array: np.ndarray) -> UInt8[np.ndarray, "n height width channels"]:
+        """The array with a channel axis, refused where it holds no images of whole levels."""
+        array = array.astype(np.uint8) if array.dtype == bool else array
+        shape = (*array.shape, 1) if array.ndim == 3 else array.shape
+        if array.dtype != np.uint8 or len(shape) != 4 or not 1 <= shape[3] <= 4 or 0 in shape[1:3]:
+            allowed = (
+                f"{key} of type uint8 or bool [n, height, width(, 1 to 4 channels)]; it is {array.dtype} {array.shape}"
+            )
+            raise OptionError("path", self.path, allowed)
+        return np.ascontiguousarray(array).reshape(shape)
 
-def checked_labels(source: Source, key: str, array: np.ndarray | None, count: int) -> Int32[np.ndarray, " n"]:
-    """The array as int32; zeros when there is none.
-
-    Raises:
-      ConfigError: it does not hold one whole number, at least 0, for each image.
-    """
-    if array is None:
-        return np.zeros(count, np.int32)
-    if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer) or array.min(initial=0) < 0:
-        allowed = f"{key} of {count} whole numbers from 0, one an image; it is {array.dtype} {array.shape}"
-        raise ConfigError("data.path", source.path, allowed)
-    return array.astype(np.int32)
+    def _labels(self, key: str, array: np.ndarray | None, count: int) -> Int32[np.ndarray, " n"]:
+        """Checked labels; zeros where there are none."""
+        try:
+            return np.zeros(count, np.int32) if array is None else checked_labels(array, count)
+        except ValueError as error:
+            raise OptionError("path", self.path, f"an .npz whose {key} fit; {error}") from None

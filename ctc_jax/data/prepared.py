@@ -6,17 +6,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 from jaxtyping import Int32, UInt8
-from PIL import Image
 
-from ctc_jax.data.cache import fingerprint
-from ctc_jax.data.pictures import fit
-from ctc_jax.data.source import Arrays, Source, Unavailable
-from ctc_jax.errors import ConfigError, UserError
+from ctc_jax.data.cache import NAME_LENGTH, fingerprint
+from ctc_jax.data.pictures import VERSION, is_color, picture, shown
+from ctc_jax.data.places import Places
+from ctc_jax.data.source import Arrays, Source, Unavailable, reason
+from ctc_jax.errors import UserError
+from ctc_jax.options import OptionError, option
 
 HOW = "to prepare one: pip install tensorflow, then tfds build NAME --file_format=array_record"
 PREPARE = (
@@ -25,30 +27,33 @@ PREPARE = (
 )
 
 
-def load(source: Source) -> Arrays:
-    """Any prepared image dataset; `source.path` is NAME, NAME/CONFIG or either with :VERSION.
+@dataclass(frozen=True)
+class Tfds(Source):
+    """Any prepared image dataset."""
 
-    Raises:
-      ConfigError: it is not prepared, or holds no 8-bit images.
-    """
-    try:
-        return read(source, source.path)
-    except Unavailable as error:
-        raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error}; {HOW})") from None
+    dataset: str = option("", "NAME, NAME/CONFIG or either with :VERSION")
+    image_size: int = option(
+        0, "side of the square that images are cropped and scaled to; 0 keeps their size", at_least=0
+    )
 
+    def build(self, places: Places) -> Arrays:
+        """Its splits `train` and `test`; raises `OptionError` where it is not prepared or holds no 8-bit images."""
+        try:
+            return read(places, self.dataset, image_size=self.image_size)
+        except Unavailable as error:
+            raise self._refused(error) from None
 
-def cache_name(source: Source) -> str:
-    """Changes with the dataset, its version, its files and the image size.
+    def cache_name(self, places: Places) -> str:
+        """Changes with the dataset, its version, its files and the image size; raises as `build` does."""
+        try:
+            folder = find_version(places.tfds_directory, self.dataset)
+        except Unavailable as error:
+            raise self._refused(error) from None
+        name = "-".join(folder.relative_to(places.tfds_directory).parts)[:NAME_LENGTH]
+        return f"tfds-{name}-{self.image_size}-v{VERSION}-{fingerprint(folder.iterdir())}"
 
-    Raises:
-      ConfigError: it is not prepared; the message says how to prepare it.
-    """
-    try:
-        folder = find_version(source.tfds_directory, source.path)
-    except Unavailable as error:
-        raise ConfigError("data.path", source.path, f"a prepared TFDS image dataset ({error}; {HOW})") from None
-    name = "-".join(folder.relative_to(source.tfds_directory).parts)
-    return f"tfds-{name}-{source.image_size}-{fingerprint(folder.iterdir())}"
+    def _refused(self, error: Unavailable) -> OptionError:
+        return OptionError("dataset", self.dataset, f"a prepared TFDS image dataset ({error}; {HOW})")
 
 
 def find_version(directory: Path, name: str) -> Path:
@@ -68,20 +73,21 @@ def find_version(directory: Path, name: str) -> Path:
     return versions[max(versions)]
 
 
-def read(source: Source, name: str, validation: int | None = None, order: str = "") -> Arrays:
+def read(places: Places, name: str, validation: int | None = None, order: str = "", *, image_size: int = 0) -> Arrays:
     """The splits `train` and `test` (held out later where there is none).
 
     Args:
-      source: where prepared datasets lie, and the size of the images.
+      places: where prepared datasets lie.
       name: NAME, NAME/CONFIG or either with :VERSION.
       validation: as in `Arrays`.
       order: the feature to sort by, which undoes the shuffling of the preparation; "" keeps the prepared order.
+      image_size: side of the square that images are cropped and scaled to; 0 keeps their size.
 
     Raises:
       Unavailable: the dataset is not prepared, holds no 8-bit images or cannot be read.
-      ConfigError: its images differ in size and `data.image_size` is 0.
+      OptionError: its images differ in size and `image_size` is 0.
     """
-    folder = find_version(source.tfds_directory, name)
+    folder = find_version(places.tfds_directory, name)
     try:
         # Imported late: it takes a second, and a run on other data does not need it.
         import tensorflow_datasets as tfds
@@ -98,54 +104,55 @@ def read(source: Source, name: str, validation: int | None = None, order: str = 
         parts = []
         for part in ("train", "test"):
             if part in splits:
-                parts += read_split(builder.as_data_source(part, decoders=decoders), keys, source)
+                parts += read_split(builder.as_data_source(part, decoders=decoders), keys, image_size, places)
             else:
                 parts += [parts[0][:0], parts[1][:0]]
     except ImportError as error:
         raise Unavailable(f"{folder} needs the packages tensorflow-datasets and array_record: {error}") from None
     except NotImplementedError:
         raise Unavailable(f"{folder} is not in the array_record format") from None
-    except (UserError, Unavailable):
+    except (UserError, OptionError, Unavailable):
         raise
     except Exception as error:  # What the library's own dependencies raise at a damaged file has no common base.
-        raise Unavailable(f"{folder} cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        raise Unavailable(f"{folder} cannot be read: {reason(error)}") from None
     classes = features[labels[0]].num_classes if labels else 1
-    return Arrays(*parts, classes, f"TFDS {builder.info.full_name}", validation)
+    unread = ", ".join(sorted(set(splits) - {"train", "test"}))
+    notes = (f"of {folder} these splits are not read: {unread}",) if unread else ()
+    return Arrays(*parts, classes, f"TFDS {builder.info.full_name}", validation, notes=notes)
 
 
 def read_split(
-    examples: Sequence[dict], keys: tuple[str, str, str], source: Source
+    examples: Sequence[dict], keys: tuple[str, str, str], image_size: int, places: Places
 ) -> tuple[UInt8[np.ndarray, "n height width channels"], Int32[np.ndarray, " n"]]:
     """Images and labels; `keys` are the features of the image, of the label and to sort by, "" where there is none.
 
     Raises:
-      ConfigError: images differ in size and `data.image_size` is 0.
+      OptionError: images differ in size and `image_size` is 0.
     """
-    picture, label, order = keys
-    first = decode(examples[0][picture], source)
-    images, labels, places = source.allocate((len(examples), *first.shape)), np.zeros(len(examples), np.int32), []
+    pixels, label, order = keys
+    first = decode(examples[0][pixels], image_size)
+    images, labels, ranks = places.allocate((len(examples), *first.shape)), np.zeros(len(examples), np.int32), []
     for index in range(len(examples)):
         example = examples[index]
-        image = decode(example[picture], source)
+        image = decode(example[pixels], image_size)
         if image.shape != first.shape:
             allowed = f"a side to scale to, since the dataset has images of {first.shape} and {image.shape}"
-            raise ConfigError("data.image_size", source.image_size, allowed)
+            raise OptionError("image_size", image_size, allowed)
         images[index] = image
         labels[index] = example[label] if label else 0
-        places.append(example[order] if order else index)
+        ranks.append(example[order] if order else index)
     if not order:
         return images, labels
-    ranks = sorted(range(len(examples)), key=places.__getitem__)
+    ranks = sorted(range(len(examples)), key=ranks.__getitem__)
     return images[ranks], labels[ranks]
 
 
-def decode(content: bytes, source: Source) -> UInt8[np.ndarray, "height width channels"]:
-    """The image in a PNG or JPEG, cropped and scaled when `source.image_size` asks for it."""
-    with Image.open(io.BytesIO(content)) as image:
-        return fit(image, source.image_size)
+def decode(content: bytes, image_size: int) -> UInt8[np.ndarray, "height width channels"]:
+    """The image in a PNG or JPEG, cropped and scaled when `image_size` asks for it."""
+    return picture(io.BytesIO(content), lambda image: shown(image, image_size, color=is_color(image)))
 
 
-def prepare(source: Source, name: str, validation: int | None = None, order: str = "") -> Arrays:
+def prepare(places: Places, name: str, validation: int | None = None, order: str = "") -> Arrays:
     """Let TFDS download and prepare the dataset in a process of its own, where TensorFlow is installed.
 
     Raises:
@@ -153,10 +160,10 @@ def prepare(source: Source, name: str, validation: int | None = None, order: str
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise Unavailable("TensorFlow is not installed")
-    logging.info("TFDS prepares %s in %s", name, source.tfds_directory)
-    command = [sys.executable, "-c", PREPARE, name, str(source.tfds_directory)]
+    logging.info("TFDS prepares %s in %s", name, places.tfds_directory)
+    command = [sys.executable, "-c", PREPARE, name, str(places.tfds_directory)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise Unavailable(lines[-1][:200] if lines else f"exit code {done.returncode}")
-    return read(source, name, validation, order)
+    return read(places, name, validation, order)

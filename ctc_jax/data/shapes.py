@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int32, UInt8
 from scipy.special import log_ndtr, logsumexp
 
+from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source
 
 TRAIN, VALIDATION, TEST = 786_432, 4_096, 8_192
@@ -115,19 +116,23 @@ def density(**changes: object) -> ShapesDensity:
     return ShapesDensity(templates, **changes)
 
 
-def load(source: Source) -> Arrays:
-    """Training (validation at its end) and test images, drawn from fixed seeds."""
-    del source
-    truth = density()
-    images, labels = truth.sample(np.random.default_rng(SEEDS["train"]), TRAIN + VALIDATION)
-    test_images, test_labels = truth.sample(np.random.default_rng(SEEDS["test"]), TEST)
-    return Arrays(
-        images,
-        labels,
-        test_images,
-        test_labels,
-        classes=8,
-        origin="drawn from its own density",
-        validation=VALIDATION,
-        log_prob=truth.log_prob,
-    )
+@dataclass(frozen=True)
+class Shapes(Source):
+    """The dataset; it has no options."""
+
+    def build(self, places: Places) -> Arrays:
+        """Training (validation at its end) and test images, drawn from fixed seeds."""
+        del places
+        truth = density()
+        images, labels = truth.sample(np.random.default_rng(SEEDS["train"]), TRAIN + VALIDATION)
+        test_images, test_labels = truth.sample(np.random.default_rng(SEEDS["test"]), TEST)
+        return Arrays(
+            images,
+            labels,
+            test_images,
+            test_labels,
+            classes=8,
+            origin="drawn from its own density",
+            validation=VALIDATION,
+            log_prob=truth.log_prob,
+        )

@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from ctc_jax.data import Dataset, evaluation_batches
-from ctc_jax.data.batches import indices
+from ctc_jax.data.stream import indices
 from ctc_jax.layers import ResidualBlock, space_to_depth
 
 SEED = 7_001
@@ -81,7 +81,7 @@ def train_classifier(dataset: Dataset, *, steps: int = STEPS) -> Classifier:
     state, size = optimizer.init(params), min(BATCH_SIZE, count)
     for step in range(steps):
         (rows,) = indices(count, size, SEED, step, 1)
-        images = dataset.seen(rows, np.random.default_rng((SEED, step)))
+        images = dataset.train.draw(rows, np.random.default_rng((SEED, step)))
         labels = dataset.train.labels[rows]
         params, state = _update(network, optimizer, levels, params, state, images, labels)
     return Classifier(params, _accuracy(network, params, dataset, levels))

@@ -63,7 +63,7 @@ def build_reference(config, dataset: Dataset, directory: Path) -> Reference | No
     if not config.quality_samples:
         return None
     rows = spread(len(dataset.train), config.quality_samples)
-    training = dataset.seen(rows, np.random.default_rng(SEED))
+    training = dataset.train.draw(rows, np.random.default_rng(SEED))
     return Reference({name: REGISTRY[name](dataset, directory) for name in feature_names(config.features)}, training)
 
 

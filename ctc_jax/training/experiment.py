@@ -15,6 +15,7 @@ from ctc_jax.data import BatchStream, Dataset
 from ctc_jax.errors import ConfigError, choose
 from ctc_jax.evaluation.evaluate import check as check_evaluation
 from ctc_jax.models import ImageSpace, Model
+from ctc_jax.options import OptionError
 from ctc_jax.training import optimizer
 from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh, replicated
 from ctc_jax.training.step import TrainStep
@@ -86,14 +87,17 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     space = image_space(dataset, mean=config.model.centered)
     model = build_model(config, space)
     step = build_step(config, model)
-    stream = BatchStream(
-        dataset.train,
-        batch_size=train.batch_size,
-        seed=config.seed,
-        sharding=batch_sharding(mesh),
-        device_budget_mib=config.data.device_budget_mib,
-        dynamic=dataset.binarization == "dynamic",
-    )
+    try:
+        stream = BatchStream(
+            dataset.train,
+            batch_size=train.batch_size,
+            seed=config.seed,
+            sharding=batch_sharding(mesh),
+            device_budget_mib=config.data.device_budget_mib,
+        )
+    except OptionError as error:
+        key = "train.batch_size" if error.name == "batch_size" else error.name
+        raise ConfigError(key, error.found, error.allowed) from None
     chosen = train.steps_per_call or STEPS_PER_CALL.get(jax.default_backend(), STEPS_PER_CALL_ACCELERATOR)
     return Experiment(config, dataset, space, model, step, stream, mesh, chosen)
 
@@ -154,11 +158,7 @@ def image_space(dataset: Dataset, *, mean: bool = False) -> ImageSpace:
       mean: whether to compute it.
     """
     space = ImageSpace(tuple(dataset.image_shape), dataset.bits, dataset.classes)
-    if not mean:
-        return space
-    highest = 255 if dataset.binarization == "dynamic" else 2**dataset.bits - 1  # these training images stay grey
-    scaled = np.mean(dataset.train.images, axis=0, dtype=np.float64) / highest
-    return space._replace(mean=tuple(np.round(scaled.ravel(), 7).tolist()))
+    return space._replace(mean=tuple(np.round(dataset.mean_image.ravel(), 7).tolist())) if mean else space
 
 
 def compute_dtype(name: str) -> DTypeLike:

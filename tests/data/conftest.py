@@ -1,37 +1,26 @@
-import dataclasses
-from pathlib import Path
-
 import pytest
 
-from ctc_jax.data.source import Source
-
-
-@dataclasses.dataclass
-class DataConfig:
-    """The config's `data` section with folders of the test's own."""
-
-    directory: Path
-    tfds_directory: Path
-    name: str = "npz"
-    path: str = ""
-    validation: int = -1
-    bits: int = 8
-    binarization: str = "none"
-    image_size: int = 0
-    device_budget_mib: int = 1
+from ctc_jax.data import SECTION
+from ctc_jax.data.places import Places
 
 
 @pytest.fixture
 def data_config(tmp_path):
-    def make(**changes):
-        return DataConfig(tmp_path / "cache", tmp_path / "prepared", **changes)
+    """A `data` section with folders of the test's own; keys of the dataset's own go into its sub-section."""
+
+    def make(name="npz", **changes):
+        config = {**SECTION.defaults(), "name": name}
+        config.update(directory=str(tmp_path / "cache"), tfds_directory=str(tmp_path / "prepared"))
+        for key, value in changes.items():
+            if key in config:
+                config[key] = value
+            else:
+                config[name] = {**config[name], key: value}
+        return config
 
     return make
 
 
 @pytest.fixture
-def source(tmp_path):
-    def make(path="", image_size=0):
-        return Source(str(path), tmp_path / "cache", tmp_path / "prepared", image_size)
-
-    return make
+def places(tmp_path):
+    return Places(tmp_path / "cache", tmp_path / "prepared")

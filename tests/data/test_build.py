@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.data import REGISTRY, build
-from ctc_jax.errors import ConfigError
+from ctc_jax.errors import ConfigError, UserError
 
 
 @pytest.fixture
@@ -40,6 +40,51 @@ def test_low_bits_are_dropped(config, bits):
     assert data.bits == bits
 
 
+@pytest.mark.parametrize(
+    ("stored", "bits", "dropped"), [(4, 4, 0), (4, 2, 2), (4, 8, 0), (1, 1, 0), (1, 8, 0), (7, 1, 6)]
+)
+def test_low_bits_are_those_of_the_stored_pixels(data_config, tmp_path, stored, bits, dropped):
+    images = np.random.default_rng(0).integers(2**stored, size=(100, 2, 2, 1), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=images)
+    data = build(data_config(path=str(tmp_path / "a.npz"), bits=bits))
+    np.testing.assert_array_equal(data.train.images, images[:81] >> dropped)
+    assert data.bits == min(stored, bits)
+
+
+def test_few_levels_are_binarized_at_half_and_by_their_share(data_config, tmp_path):
+    levels = np.tile(np.array([[0, 7], [8, 15]], np.uint8), (20_000, 1, 1))
+    np.savez(tmp_path / "a.npz", images=levels[:3], test_images=levels)
+    threshold = build(data_config(path=str(tmp_path / "a.npz"), binarization="threshold")).test.images
+    np.testing.assert_array_equal(threshold[0, ..., 0], [[0, 0], [1, 1]])
+    dynamic = build(data_config(path=str(tmp_path / "a.npz"), binarization="dynamic"))
+    assert (dynamic.train.highest_grey, dynamic.bits) == (15, 1)
+    error = 4.5 * np.sqrt(0.25 / 20_000)
+    np.testing.assert_allclose(dynamic.test.images.mean(0)[..., 0], levels[0] / 15, atol=error)
+
+
+@pytest.mark.parametrize("binarization", ["threshold", "dynamic"])
+def test_binary_images_are_not_binarized_again(data_config, tmp_path, binarization):
+    np.savez(tmp_path / "a.npz", images=np.arange(80).reshape(20, 2, 2) % 2 == 1)
+    path = str(tmp_path / "a.npz")
+    with pytest.raises(ConfigError, match="none: npz is binary as it is"):
+        build(data_config(path=path, binarization=binarization))
+    assert build(data_config(path=path)).binarization == "static"
+
+
+def test_images_without_a_difference_are_refused_whatever_their_level(data_config, tmp_path):
+    for level in (0, 200):
+        np.savez(tmp_path / "a.npz", images=np.full((30, 2, 2), level, np.uint8))
+        with pytest.raises(UserError, match=r"all pixels of all 30 images in .* are the same"):
+            build(data_config(path=str(tmp_path / "a.npz")))
+
+
+@pytest.mark.parametrize(("changes", "key"), [({"bits": 1}, "bits"), ({"binarization": "threshold"}, "binarization")])
+def test_what_takes_every_difference_away_is_refused(data_config, tmp_path, changes, key):
+    np.savez(tmp_path / "a.npz", images=np.arange(120, dtype=np.uint8).reshape(30, 2, 2))
+    with pytest.raises(ConfigError, match=rf"config\.data\.{key} is .* a difference between the pixels"):
+        build(data_config(path=str(tmp_path / "a.npz"), stored_bits=8, **changes))
+
+
 def test_threshold_is_at_half(config):
     make, images = config
     data = build(make(binarization="threshold"))
@@ -51,7 +96,7 @@ def test_dynamic_training_images_stay_grey_and_the_rest_is_drawn_once(config):
     make, images = config
     data, again = build(make(binarization="dynamic")), build(make(binarization="dynamic"))
     np.testing.assert_array_equal(data.train.images, images[:81])
-    assert (data.bits, data.binarization) == (1, "dynamic")
+    assert (data.bits, data.binarization, data.train.highest_grey) == (1, "dynamic", 255)
     for split, other in ((data.validation, again.validation), (data.test, again.test)):
         assert set(np.unique(split.images)) == {0, 1}
         np.testing.assert_array_equal(split.images, other.images)
@@ -85,13 +130,15 @@ def test_an_unknown_name_lists_the_registry(data_config):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bits": 0}, r"config\.data\.bits is 0; allowed: 1 to 8"),
+        ({"bits": 0}, r"config\.data\.bits is 0; allowed: a whole number, 1 or more, at most 8"),
         ({"bits": 9}, r"config\.data\.bits is 9"),
         ({"bits": 2.5}, r"config\.data\.bits is 2\.5"),
         ({"bits": 4, "binarization": "threshold"}, "1 or 8 when data.binarization is threshold"),
         ({"binarization": "dynamc"}, r"did you mean dynamic"),
         ({"validation": 90}, r"config\.data\.validation is 90; allowed: -1, or 0 to 89"),
         ({"validation": -2}, r"config\.data\.validation is -2"),
+        ({"device_budget_mib": -1}, r"config\.data\.device_budget_mib is -1"),
+        ({"stored_bits": 9}, r"config\.data\.npz\.stored_bits is 9"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(config, changes, message):
@@ -101,6 +148,6 @@ def test_a_value_that_does_not_fit_is_named(config, changes, message):
 
 
 def test_too_few_images_are_refused(data_config, tmp_path):
-    np.savez(tmp_path / "a.npz", images=np.zeros((2, 2, 2), np.uint8))
-    with pytest.raises(ConfigError, match="at least 3 images; it has 2"):
+    np.savez(tmp_path / "a.npz", images=np.arange(248, 256, dtype=np.uint8).reshape(2, 2, 2))
+    with pytest.raises(UserError, match=r"at least 3 training images; .*a\.npz has 2"):
         build(data_config(path=str(tmp_path / "a.npz")))

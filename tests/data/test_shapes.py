@@ -87,11 +87,11 @@ def test_shapes_fit_every_shift_and_differ():
     np.testing.assert_array_equal(truth.templates.sum((2, 3)), np.tile(drawings().sum((1, 2))[:, None], (1, 16)))
 
 
-def test_dataset_is_the_same_each_time_and_its_parts_differ(monkeypatch, source):
+def test_dataset_is_the_same_each_time_and_its_parts_differ(monkeypatch, places):
     monkeypatch.setattr(shapes, "TRAIN", 60)
     monkeypatch.setattr(shapes, "VALIDATION", 4)
     monkeypatch.setattr(shapes, "TEST", 64)
-    first, second = shapes.load(source()), shapes.load(source())
+    first, second = shapes.Shapes().build(places), shapes.Shapes().build(places)
     np.testing.assert_array_equal(first.images, second.images)
     assert np.any(first.images != first.test_images)
     assert np.all(np.isfinite(first.log_prob(first.test_images, first.test_labels)))

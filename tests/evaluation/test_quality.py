@@ -93,7 +93,7 @@ def test_a_true_model_is_as_near_as_training_images_and_its_means_are_blurred(sc
 def test_training_images_that_are_binarized_anew_are_drawn_once_and_levels_of_the_model(dataset, tmp_path):
     grey = np.full((90, 4, 4, 1), 100, np.uint8)
     dynamic = Dataset(
-        "grey", Split(grey, np.zeros(90, np.int32)), dataset.test, dataset.test, 1, 1, binarization="dynamic"
+        "grey", Split(grey, np.zeros(90, np.int32), 255), dataset.test, dataset.test, 1, 1, binarization="dynamic"
     )
     one, other = (build_reference(section(), dynamic, tmp_path).training for _ in range(2))
     np.testing.assert_array_equal(one, other)

@@ -21,7 +21,7 @@ def tiny(pixels):
     def make(**changes):
         shared = {
             "data.name": "npz",
-            "data.path": pixels,
+            "data.npz.path": pixels,
             "data.bits": 2,
             "model.name": "mlp_vae",
             "model.latents": 2,

@@ -16,7 +16,7 @@ from ctc_jax.errors import ConfigError
     ],
 )
 def test_a_count_out_of_range_is_refused_before_the_data_are_fetched(tiny, key, value, allowed):
-    config = tiny(data__path="no/such/file.npz", **{f"train__{key}": value})
+    config = tiny(data__npz__path="no/such/file.npz", **{f"train__{key}": value})
     with pytest.raises(ConfigError, match=rf"config\.train\.{key} is {value}; allowed: {allowed}"):
         training.build(config)
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from ctc_jax.data import BatchStream, Split, evaluation_batches
-from ctc_jax.errors import ConfigError
+from ctc_jax.data import BatchStream, Split
+from ctc_jax.options import OptionError
 
 
-def split(count=22):
+def split(count=22, highest_grey=0):
     images = np.random.default_rng(0).integers(256, size=(count, 3, 2, 1), dtype=np.uint8)
-    return Split(images, np.arange(count, dtype=np.int32))
+    return Split(images, np.arange(count, dtype=np.int32), highest_grey)
 
 
 def sharding(devices):
@@ -19,14 +19,13 @@ def sharding(devices):
     return NamedSharding(mesh, PartitionSpec(None, "data"))
 
 
-def stream(data, devices=1, budget=1, batch_size=4, seed=0, dynamic=False):
+def stream(data, devices=1, budget=1, batch_size=4, seed=0):
     return BatchStream(
         data,
         batch_size=batch_size,
         seed=seed,
         sharding=sharding(devices),
         device_budget_mib=budget,
-        dynamic=dynamic,
     )
 
 
@@ -46,18 +45,18 @@ def test_an_epoch_is_the_documented_permutation_without_its_incomplete_batch():
 
 
 def test_several_steps_at_once_are_the_steps_one_by_one():
-    batches = stream(split(), dynamic=True)
+    batches = stream(split(highest_grey=255))
     together = batches(3, 4)
     for offset in range(4):
         assert_equal(jax.tree.map(lambda a, offset=offset: a[offset : offset + 1], together), batches(3 + offset))
 
 
-@pytest.mark.parametrize("dynamic", [False, True])
-def test_host_and_devices_give_the_same_batches_in_any_order_of_calls(dynamic):
-    data = split()
-    resident = stream(data, devices=1, dynamic=dynamic)
-    gathered = stream(data, devices=4, budget=0, dynamic=dynamic)
-    spread = stream(data, devices=4, dynamic=dynamic)
+@pytest.mark.parametrize("highest_grey", [0, 255])
+def test_host_and_devices_give_the_same_batches_in_any_order_of_calls(highest_grey):
+    data = split(highest_grey=highest_grey)
+    resident = stream(data, devices=1)
+    gathered = stream(data, devices=4, budget=0)
+    spread = stream(data, devices=4)
     assert (resident.on_device, gathered.on_device, spread.on_device) == (True, False, True)
     for step in (4, 6, 8, 1, 8, 10):
         expected = resident(step, 2)
@@ -69,7 +68,7 @@ def test_host_and_devices_give_the_same_batches_in_any_order_of_calls(dynamic):
 def test_batches_are_spread_over_the_devices():
     where = sharding(4)
     for budget in (0, 1):
-        batches = stream(split(), devices=4, budget=budget, dynamic=True)
+        batches = stream(split(highest_grey=255), devices=4, budget=budget)
         batch = batches(0, 2)
         assert batch.image.sharding.is_equivalent_to(where, batch.image.ndim)
         assert batch.label.sharding.is_equivalent_to(where, batch.label.ndim)
@@ -77,22 +76,23 @@ def test_batches_are_spread_over_the_devices():
         batches.close()
 
 
-def test_dynamic_pixels_are_one_with_probability_level_over_255():
-    levels = np.array([0, 1, 128, 255], np.uint8)
+@pytest.mark.parametrize("highest", [255, 15])
+def test_dynamic_pixels_are_one_with_probability_level_over_the_highest(highest):
+    levels = np.array([0, 1, highest // 2, highest], np.uint8)
     images = np.tile(levels, 1024).reshape(4, 32, 32, 1)
-    batch = stream(Split(images, np.zeros(4, np.int32)), dynamic=True)(0, 16)
+    batch = stream(Split(images, np.zeros(4, np.int32), highest))(0, 16)
     drawn = np.asarray(batch.image).reshape(-1, 4)
     assert set(np.unique(drawn)) == {0, 1}
-    probability = levels / 255
+    probability = levels / highest
     error = np.sqrt(probability * (1 - probability) / len(drawn))
     assert np.all(abs(drawn.mean(0) - probability) <= 4 * error)
 
 
 def test_dynamic_pixels_differ_between_steps_images_and_seeds():
     images = np.full((4, 8, 8, 1), 128, np.uint8)
-    data = Split(images, np.zeros(4, np.int32))
-    drawn = np.asarray(stream(data, dynamic=True)(0, 2).image).reshape(8, 64)
-    other = np.asarray(stream(data, dynamic=True, seed=1)(0, 2).image).reshape(8, 64)
+    data = Split(images, np.zeros(4, np.int32), 255)
+    drawn = np.asarray(stream(data)(0, 2).image).reshape(8, 64)
+    other = np.asarray(stream(data, seed=1)(0, 2).image).reshape(8, 64)
     assert len(np.unique(np.concatenate([drawn, other]), axis=0)) == 16
 
 
@@ -117,17 +117,11 @@ def test_a_forgotten_stream_is_collected():
 
 @pytest.mark.parametrize(("batch_size", "devices"), [(23, 1), (0, 1), (-4, 1), (6, 4)])
 def test_a_batch_that_does_not_fit_is_refused(batch_size, devices):
-    with pytest.raises(ConfigError, match=f"config.train.batch_size is {batch_size}; allowed: a multiple of the"):
+    with pytest.raises(OptionError, match=f"batch_size is {batch_size}; allowed: a multiple of the"):
         stream(split(), devices=devices, batch_size=batch_size)
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 10, 30])
-def test_evaluation_covers_each_image_once_in_batches_of_one_size(batch_size):
-    data = split(10)
-    seen = []
-    for batch, weight, first in evaluation_batches(data, batch_size):
-        assert batch.image.shape == (batch_size, 3, 2, 1)
-        assert batch.label[0] == first
-        np.testing.assert_array_equal(batch.image, data.images[batch.label])
-        seen += batch.label[weight == 1].tolist()
-    assert seen == list(range(10))
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(OptionError, match=f"seed is {seed}; allowed: 0 to 4294967295"):
+        stream(split(), seed=seed)

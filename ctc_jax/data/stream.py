@@ -1,18 +1,17 @@
-"""Training batches as a pure function of (seed, step). Tests: tests/data/test_batches.py."""
+"""Training batches as a pure function of (seed, step). Tests: tests/data/test_stream.py."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float32, Int, Int32, Integer, Key, Shaped
+from jaxtyping import Array, Int, Int32, Integer, Shaped
 
-from ctc_jax.data.batch import Batch
-from ctc_jax.data.dataset import Split
+from ctc_jax.data.binarization import binarize
+from ctc_jax.data.dataset import Batch, Split
 from ctc_jax.data.prefetch import Prefetch
-from ctc_jax.errors import ConfigError
+from ctc_jax.options import OptionError
 
 BINARIZATION_STREAM = 4_001  # keeps the pixels' random numbers apart from those of training, which start at one seed
 
@@ -23,15 +22,14 @@ class BatchStream:
     The images live on every device when they fit the budget; else the host gathers them, ahead of time.
 
     Args:
-      split: images and labels.
-      batch_size: images a step, over all devices.
-      seed: of the order and of dynamic binarization.
+      split: images and labels; grey images are binarized anew at each step.
+      batch_size: images per step, over all devices.
+      seed: of the order and of the binarization, 0 to 2**32 - 1.
       sharding: of `[count, batch]`; `PartitionSpec(None, "data")`.
       device_budget_mib: the largest number of MiB to keep on a device.
-      dynamic: draw each pixel anew, 1 with probability level / 255.
 
     Raises:
-      ConfigError: the batch is larger than the split or cannot be divided among the devices; a negative seed.
+      OptionError: the batch is larger than the split or cannot be divided among the devices; the seed is no seed.
     """
 
     def __init__(
@@ -42,20 +40,18 @@ class BatchStream:
         seed: int,
         sharding: NamedSharding,
         device_budget_mib: int,
-        dynamic: bool = False,
     ):
-        if seed < 0:
-            raise ConfigError("seed", seed, "0 or more")
+        if not 0 <= seed < 2**32:
+            raise OptionError("seed", seed, f"0 to {2**32 - 1}")
         devices = sharding.mesh.shape["data"]
         if batch_size not in range(1, len(split) + 1) or batch_size % devices:
             allowed = f"a multiple of the {devices} devices, at most the {len(split)} training images"
-            raise ConfigError("train.batch_size", batch_size, allowed)
+            raise OptionError("batch_size", batch_size, allowed)
         self.split, self.batch_size, self.seed, self.sharding = split, batch_size, seed, sharding
-        self.dynamic = dynamic
         self.steps_per_epoch = len(split) // batch_size
         self.on_device = split.images.nbytes <= device_budget_mib * 2**20
         self.key = jax.random.fold_in(jax.random.key(seed), BINARIZATION_STREAM)
-        self.take, self.binarize = compiled(sharding)
+        self.take, self.binarize = compiled(sharding, split.highest_grey)
         if self.on_device:
             replicated = NamedSharding(sharding.mesh, PartitionSpec())
             self.images = place(split.images, replicated)
@@ -71,7 +67,9 @@ class BatchStream:
             batch = Batch(*self.take(self.images, self.labels, place(rows, self.sharding)))
         else:
             batch = self.prefetch(step, count)
-        return batch._replace(image=self.binarize(self.key, batch.image, np.int32(step))) if self.dynamic else batch
+        if not self.split.highest_grey:
+            return batch
+        return batch._replace(image=self.binarize(self.key, batch.image, np.int32(step)))
 
     def close(self) -> None:
         """End the background thread, if there is one."""
@@ -118,33 +116,8 @@ def gather(split: Split, batch_size: int, seed: int, sharding: NamedSharding, st
     return Batch(parts(split.images), parts(split.labels))
 
 
-def binarize(
-    key: Key[Array, ""], images: Integer[Array, "count batch height width channels"], first_step: Int32[Array, ""]
-) -> Integer[Array, "count batch height width channels"]:
-    """Each pixel 1 with probability level / 255, from a key of (`key`, step, place in the batch) for each image."""
-
-    def draw(image: Array, step: Array, position: Array) -> Array:
-        own = jax.random.fold_in(jax.random.fold_in(key, step), position)
-        return (jax.random.uniform(own, image.shape) * 255 < image).astype(images.dtype)
-
-    steps, positions = first_step + jnp.arange(images.shape[0]), jnp.arange(images.shape[1])
-    return jax.vmap(jax.vmap(draw, (0, None, 0)), (0, 0, None))(images, steps, positions)
-
-
 @lru_cache
-def compiled(sharding: NamedSharding) -> tuple[Callable, Callable]:
-    """`take` and `binarize`, compiled once for all streams on these devices."""
-    return jax.jit(take, out_shardings=(sharding, sharding)), jax.jit(binarize, out_shardings=sharding)
-
-
-def evaluation_batches(split: Split, batch_size: int) -> Iterator[tuple[Batch, Float32[np.ndarray, " batch"], int]]:
-    """Each image exactly once, in order, in batches of one size.
-
-    Yields:
-      The batch (host arrays), the weight of each of its images (0 for the repeats of the last image that fill the
-      last batch, else 1), and the index of its first image.
-    """
-    for first in range(0, len(split), batch_size):
-        rows = np.arange(first, first + batch_size)
-        kept = np.minimum(rows, len(split) - 1)
-        yield Batch(split.images[kept], split.labels[kept]), (rows < len(split)).astype(np.float32), first
+def compiled(sharding: NamedSharding, highest_grey: int) -> tuple[Callable, Callable]:
+    """`take` and `binarize`, compiled once for all streams of these devices and grey levels."""
+    binarize_grey = partial(binarize, highest=highest_grey)
+    return jax.jit(take, out_shardings=(sharding, sharding)), jax.jit(binarize_grey, out_shardings=sharding)
