@@ -4,7 +4,7 @@ from typing import Any
 
 import ml_collections
 
-from ctc_jax import data
+from ctc_jax import data, likelihoods
 from ctc_jax.errors import ConfigError, UserError, nearest
 
 Changes = dict[str, Any]
@@ -68,21 +68,6 @@ def model() -> dict:
         "som_sigma": 0.0,  # alternatives learn with neighbors this far on a grid, squared; 0 is off (one-hot masks)
         "som_sigma_steps": 0,  # steps over which som_sigma falls linearly to 0; 0 keeps it
         "centered": False,  # the encoder sees x minus the mean image, the decoder 2 m - 1 of plain masks (mask_vae)
-    }
-
-
-def likelihood() -> dict:
-    """The distribution on pixels."""
-    return {
-        "name": "ctc",  # bernoulli, gaussian, logistic, categorical, ctc
-        "components": 10,  # K alternatives (ctc)
-        "family": "logistic",  # of a component's value: logistic, gaussian (ctc)
-        "mask_group": "pixel",  # pixels that share one mask: pixel, patch:P, image (ctc)
-        "autoregressive": False,  # means of a channel depend on the channels before it (ctc)
-        "off": False,  # one further component that is exactly black (ctc)
-        "scale": "pixel",  # learned per pixel, learned per channel, or fixed: pixel, channel, fixed
-        "fixed_scale": 8.0,  # the value family's scale in pixel levels when scale is fixed, else its start
-        "output_layer": True,  # False: the network's features, one a channel, are the logits themselves (bernoulli)
     }
 
 
@@ -172,7 +157,7 @@ def report() -> dict:
 SECTIONS = {
     "data": data.SECTION.defaults,
     "model": model,
-    "likelihood": likelihood,
+    "likelihood": likelihoods.SECTION.defaults,
     "posterior": posterior,
     "estimator": estimator,
     "objective": objective,

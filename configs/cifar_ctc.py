@@ -3,7 +3,7 @@
 python launch.py --config=configs/cifar_ctc.py        # one accelerator
 python launch.py --config=configs/cifar_ctc.py:cpu    # two CPU cores, about ten minutes
 
-`--config.likelihood.autoregressive=True` makes it the mixture of PixelCNN++ (Salimans et al. 2017).
+`--config.likelihood.ctc.autoregressive=True` makes it the mixture of PixelCNN++ (Salimans et al. 2017).
 """
 
 from configs import cifar
@@ -11,4 +11,4 @@ from configs import cifar
 
 def get_config(preset: str = ""):
     """CTC pixels."""
-    return cifar.experiment({"likelihood.name": "ctc", "likelihood.components": 10}, preset)
+    return cifar.experiment({"likelihood.name": "ctc", "likelihood.ctc.components": 10}, preset)

@@ -9,4 +9,6 @@ from configs import fashion
 
 def get_config(preset: str = ""):
     """CTC pixels with an off component."""
-    return fashion.experiment({"likelihood.name": "ctc", "likelihood.components": 5, "likelihood.off": True}, preset)
+    return fashion.experiment(
+        {"likelihood.name": "ctc", "likelihood.ctc.components": 5, "likelihood.ctc.off": True}, preset
+    )

@@ -12,8 +12,8 @@ from configs import hierarchy
 FASHION = {
     "data.name": "fashion_mnist",
     "likelihood.name": "ctc",
-    "likelihood.components": 5,
-    "likelihood.off": True,
+    "likelihood.ctc.components": 5,
+    "likelihood.ctc.off": True,
     "train.clip_norm": 1_000.0,
 }
 

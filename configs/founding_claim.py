@@ -16,7 +16,7 @@ SHARED = {
     "model.families": "none",
     "estimator.name": "pathwise",
     "likelihood.name": "logistic",
-    "likelihood.components": 5,
+    "likelihood.ctc.components": 5,
     "train.steps": 1_000,
     "train.batch_size": 32,
     "train.clip_norm": 1_000.0,

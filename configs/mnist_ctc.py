@@ -8,8 +8,8 @@ from configs import mnist
 CTC = {
     "data.name": "mnist",
     "likelihood.name": "ctc",
-    "likelihood.components": 4,
-    "likelihood.off": True,
+    "likelihood.ctc.components": 4,
+    "likelihood.ctc.off": True,
     "model.features": 16,
     "train.steps": 30_000,
 }

@@ -16,7 +16,7 @@ SHARED = {
     "model.width": 200,
     "model.features": 1,
     "likelihood.name": "bernoulli",
-    "likelihood.output_layer": False,
+    "likelihood.bernoulli.output_layer": False,
     "estimator.name": "rloo",
     "train.steps": 500_000,
     "train.batch_size": 100,

@@ -8,9 +8,9 @@ from configs import shapes
 
 CTC = {
     "likelihood.name": "ctc",
-    "likelihood.components": 128,
-    "likelihood.family": "gaussian",
-    "likelihood.mask_group": "image",
+    "likelihood.ctc.components": 128,
+    "likelihood.ctc.family": "gaussian",
+    "likelihood.ctc.mask_group": "image",
     "likelihood.scale": "shared",
     "likelihood.fixed_scale": 8.0,
     # Clusters split at inverse temperatures of 2e-4 to 1e-2: slow there, so that 128 components find 64 images a class.

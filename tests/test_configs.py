@@ -102,7 +102,7 @@ def test_an_experiment_builds_its_model_and_its_likelihood_spans_the_image(stem,
     bits = 1 if config.data.binarization != "none" or config.data.name in BINARY else config.data.bits
     model = training.build_model(config, ImageSpace(shape, bits, CLASSES.get(config.data.name, 10)))
     training.build_step(config, model)
-    likelihood = likelihoods.build(config.likelihood, channels=shape[-1], bits=bits)
+    likelihood = likelihoods.build(config.likelihood, shape=shape, bits=bits, features=config.model.features)
     features = jnp.zeros((2, *shape[:2], config.model.features))
     pixels = jax.eval_shape(lambda: likelihood.init_with_output(jax.random.key(0), features)[0])
     assert (pixels.batch_shape, pixels.event_shape) == ((2,), shape)

@@ -75,7 +75,7 @@ def test_every_file_of_the_project_that_is_named_exists(name):
 def test_every_config_key_that_is_named_exists(name):
     text = TEXTS[name]
     typed = re.findall(r"--config\.([a-z0-9_.]+)", text)
-    quoted = re.findall(rf"`((?:{'|'.join(base.SECTIONS)})\.[a-z0-9_]+)(?:=[^`]*)?`", text)
+    quoted = re.findall(rf"`((?:{'|'.join(base.SECTIONS)})\.[a-z0-9_.]+)(?:=[^`]*)?`", text)
     for key in {*typed, *quoted} - {"report.html"}:
         assert key in KEYS, key
 

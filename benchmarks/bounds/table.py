@@ -36,7 +36,7 @@ TABLES = {
         "CIFAR-10: four likelihoods on one network, ctc also with autoregressive channel means",
         (
             *(f"configs/cifar_{name}.py:cpu" for name in ("gaussian", "logistic", "categorical", "ctc")),
-            "configs/cifar_ctc.py:cpu,likelihood.autoregressive=True",
+            "configs/cifar_ctc.py:cpu,likelihood.ctc.autoregressive=True",
         ),
         (
             {"run": "convDRAW", "bound_bpd": 3.58, "source": READ},

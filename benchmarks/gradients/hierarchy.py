@@ -34,7 +34,7 @@ from ctc_jax.data import Batch
 from ctc_jax.gradients import BoundEstimator
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 
-SHAPES = {"data.name": "shapes", "likelihood.name": "ctc", "likelihood.components": 5, "train.clip_norm": 1_000.0}
+SHAPES = {"data.name": "shapes", "likelihood.name": "ctc", "likelihood.ctc.components": 5, "train.clip_norm": 1_000.0}
 CONFIGS = {"shapes": lambda: hierarchy.experiment(SHAPES, ""), "cifar10": cifar_hierarchy.get_config}
 TRAINED_WITH, HELD = "reinmax", "none"
 ESTIMATORS = ("reinmax", "straight_through", "st_gumbel", "gumbel_rao", "rloo", "double_cv")

@@ -19,7 +19,7 @@ COMMA = re.compile(r",(?=[\w.]+=)")
 
 
 def name_of(config: str) -> str:
-    """`configs/cifar_ctc.py:cpu,likelihood.components=5` -> `cifar_ctc-cpu-components=5`."""
+    """`configs/cifar_ctc.py:cpu,likelihood.ctc.components=5` -> `cifar_ctc-cpu-components=5`."""
     file, *changes = COMMA.split(config)
     path, _, preset = file.partition(":")
     # Of a change, the last part of its key; a value may have points of its own.

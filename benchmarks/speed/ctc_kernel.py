@@ -7,7 +7,6 @@ parameters. On CPU the processor's time is given beside the wall clock's: it is 
 """
 
 import time
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,6 @@ import numpy as np
 
 from benchmarks.harness.machine import limit_threads
 from benchmarks.harness.results import parser, write
-from configs import base
 from ctc_jax.distributions import GroupedCTC
 from ctc_jax.likelihoods import build
 
@@ -79,9 +77,9 @@ def layer_cases(options, key):
     """`(name, function of (inputs, value), inputs)` with inputs the output layer's parameters and its features."""
     features = jax.random.normal(key, (options.batch, options.side, options.side, options.features))
     for name in ("gaussian", "logistic", "ctc"):
-        section = SimpleNamespace(**{**base.likelihood(), "name": name, "components": options.components})
-        section.family = options.family
-        likelihood = build(section, channels=CHANNELS, bits=BITS)
+        section = {"name": name, "ctc": {"components": options.components, "family": options.family}}
+        shape = (options.side, options.side, CHANNELS)
+        likelihood = build(section, shape=shape, bits=BITS, features=options.features)
 
         def total(inputs, value, likelihood=likelihood):
             parameters, features = inputs

@@ -20,7 +20,7 @@ SETTINGS = {
     "logistic": ("cifar_logistic", {}),
     "categorical": ("cifar_categorical", {}),
     "ctc, 10 components": ("cifar_ctc", {}),
-    "ctc, 10 components, autoregressive": ("cifar_ctc", {"likelihood.autoregressive": True}),
+    "ctc, 10 components, autoregressive": ("cifar_ctc", {"likelihood.ctc.autoregressive": True}),
 }
 
 

@@ -18,7 +18,7 @@ from configs import cifar_ctc
 
 AXES = {
     "batch": ("train.batch_size", (32, 64, 128, 256, 512)),
-    "components": ("likelihood.components", (1, 2, 5, 10, 20, 30)),
+    "components": ("likelihood.ctc.components", (1, 2, 5, 10, 20, 30)),
     "width": ("model.width", (32, 64, 96, 128)),
 }
 
@@ -31,7 +31,7 @@ def measure(key: str, value: Any, shared: dict[str, Any], rounds: int, seconds: 
     milliseconds = median_ms(take_turns({"": one.advance}, rounds=rounds, seconds=seconds)[""]) / one.count
     return {
         "batch": config.train.batch_size,
-        "components": config.likelihood.components,
+        "components": config.likelihood.ctc.components,
         "width": config.model.width,
         "parameters": one.parameters,
         "step_ms": milliseconds,

@@ -55,7 +55,7 @@ class Reference(nn.Module):
             raise ValueError("the reference has only the network of configs/cifar_*.py")
         self.levels, self.width, self.layout = model.levels, model.width, layout
         self.likelihood = likelihood
-        self.components = likelihood.components if likelihood.name == "ctc" else 1
+        self.components = likelihood.ctc.components if likelihood.name == "ctc" else 1
         side = 32 >> model.levels
         # Ours has channels innermost in a flattened map, PyTorch positions.
         flat = np.arange(side * side * model.width).reshape(side * side, model.width).T.reshape(-1)
@@ -120,7 +120,7 @@ class Reference(nn.Module):
         if self.likelihood.name == "gaussian":
             return gaussian(level, loc, log_scale).sum((1, 2, 3, 4))
         logits, slopes = others[:, : self.components], others[:, self.components :]
-        if self.likelihood.autoregressive:
+        if self.likelihood.ctc.autoregressive:
             slopes = slopes.reshape(shape).tanh()  # three pairs of channels
             centered = level - (LEVELS - 1) / 2
             loc = torch.stack(

@@ -17,7 +17,7 @@ LIKELIHOODS = [
     {"likelihood.name": "logistic"},
     {"likelihood.name": "categorical"},
     {"likelihood.name": "ctc"},
-    {"likelihood.name": "ctc", "likelihood.mask_group": "patch:4"},
+    {"likelihood.name": "ctc", "likelihood.ctc.mask_group": "patch:4"},
 ]
 FAMILIES = [
     {"model.families": "gaussian"},

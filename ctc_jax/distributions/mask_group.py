@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from ctc_jax.errors import ConfigError
+from ctc_jax.options import OptionError
 
-KEY = "likelihood.mask_group"
 ALLOWED = "pixel, patch:P with P >= 1 that divides the image's height and width, image"
 
 
@@ -27,25 +26,25 @@ class MaskGroup:
         """The group named `pixel`, `patch:P` or `image`.
 
         Raises:
-          ConfigError: the text is none of these.
+          OptionError: the text is none of these.
         """
         patch = re.fullmatch(r"patch:([1-9]\d*)", text)
         if patch:
             return cls(int(patch.group(1)))
         if text in ("pixel", "image"):
             return cls(1 if text == "pixel" else 0)
-        raise ConfigError(KEY, text, ALLOWED)
+        raise OptionError("mask_group", text, ALLOWED)
 
     def patch(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of a patch in an image of that size.
 
         Raises:
-          ConfigError: the patches do not tile the image.
+          OptionError: the patches do not tile the image.
         """
         if self.side == 0:
             return height, width
         if height % self.side or width % self.side:
-            raise ConfigError(KEY, f"patch:{self.side}", f"{ALLOWED}; images are {height}x{width}")
+            raise OptionError("mask_group", f"patch:{self.side}", f"{ALLOWED}; images are {height}x{width}")
         return self.side, self.side
 
     def grid(self, height: int, width: int) -> tuple[int, int]:

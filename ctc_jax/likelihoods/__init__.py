@@ -1,5 +1,5 @@
 """From network outputs to distributions on pixels."""
 
-from ctc_jax.likelihoods.registry import REGISTRY, build
+from ctc_jax.likelihoods.registry import REGISTRY, SECTION, build
 
-__all__ = ["REGISTRY", "build"]
+__all__ = ["REGISTRY", "SECTION", "build"]

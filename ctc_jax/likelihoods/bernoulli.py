@@ -1,12 +1,15 @@
 """Binary pixels, independent given the latents. Tests: test_bernoulli.py."""
 
+from dataclasses import dataclass
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
-from ctc_jax.errors import ConfigError
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
+from ctc_jax.likelihoods.value_outputs import ScaleOptions
+from ctc_jax.options import OptionError, Options, option
 
 
 class Bernoulli(nn.Module):
@@ -25,29 +28,36 @@ class Bernoulli(nn.Module):
         """The distribution on images of levels 0 and 1.
 
         Raises:
-          ConfigError: features that are to be logits are not one a channel.
+          OptionError: features that are to be logits are not one for each channel.
         """
         if not self.output_layer:
-            if features.shape[-1] != self.channels:
-                allowed = f"{self.channels}, one a channel, where likelihood.output_layer is False"
-                raise ConfigError("model.features", features.shape[-1], allowed)
+            _check_features(features.shape[-1], self.channels)
             return IndependentPixels(PixelBernoulli(features.astype(jnp.float32)))
         zeros, ones = (0.0,) * self.channels, (8.0,) * self.channels
         (logits,) = OutputLayer((ones,), (zeros,), name="output")(features)
         return IndependentPixels(PixelBernoulli(values_last(logits, (self.channels,), features.shape[:-1])))
 
 
-def build(config, *, channels: int, bits: int) -> Bernoulli:
-    """From the config's `likelihood` section.
+def _check_features(features, channels):
+    if features != channels:
+        raise OptionError("features", features, f"{channels}, one for each channel, without an output layer")
 
-    Raises:
-      ConfigError: the pixels have more than one bit.
-    """
-    if bits != 1:
-        raise ConfigError(
-            "likelihood.name",
-            "bernoulli",
-            f"bernoulli needs 1-bit pixels, here they have {bits} bits: "
-            "set data.binarization to dynamic or threshold, or choose another likelihood",
-        )
-    return Bernoulli(channels, config.output_layer)
+
+@dataclass(frozen=True)
+class BernoulliOptions(Options):
+    """Options of `bernoulli`."""
+
+    output_layer: bool = option(True, "False: the network's features, one for each channel, are the logits themselves")
+
+    def build(self, scale: ScaleOptions, *, shape: tuple[int, int, int], bits: int, features: int) -> Bernoulli:
+        """The likelihood of images.
+
+        Raises:
+          OptionError: the pixels have more than one bit, or features that are to be logits are not one a channel.
+        """
+        del scale
+        if bits != 1:
+            raise OptionError("bits", bits, "1")
+        if not self.output_layer:
+            _check_features(features, shape[-1])
+        return Bernoulli(shape[-1], self.output_layer)

@@ -1,10 +1,14 @@
 """A probability for every level of every channel, independent given the latents. Tests: test_categorical.py."""
 
+from dataclasses import dataclass
+
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import IndependentPixels, PixelCategorical
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
+from ctc_jax.likelihoods.value_outputs import ScaleOptions
+from ctc_jax.options import Options
 
 
 class Categorical(nn.Module):
@@ -22,7 +26,11 @@ class Categorical(nn.Module):
         return IndependentPixels(PixelCategorical(logits))
 
 
-def build(config, *, channels: int, bits: int) -> Categorical:
-    """From the config's `likelihood` section."""
-    del config
-    return Categorical(channels, bits)
+@dataclass(frozen=True)
+class CategoricalOptions(Options):
+    """`categorical` has no options."""
+
+    def build(self, scale: ScaleOptions, *, shape: tuple[int, int, int], bits: int, features: int) -> Categorical:
+        """The likelihood of images of levels 0..2^bits-1."""
+        del scale, features
+        return Categorical(shape[-1], bits)

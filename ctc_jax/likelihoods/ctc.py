@@ -1,15 +1,17 @@
 """Categorical-times-continuous: K alternatives for the pixels that share a mask. Tests: test_ctc.py."""
 
 import math
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import VALUE_FAMILIES, GroupedCTC, MaskGroup
-from ctc_jax.errors import ConfigError, choose
+from ctc_jax.distributions.mask_group import ALLOWED
 from ctc_jax.likelihoods.output_layer import values_last
-from ctc_jax.likelihoods.value_outputs import ValueOutputs, check_scale
+from ctc_jax.likelihoods.value_outputs import ScaleOptions, ValueOutputs
+from ctc_jax.options import Options, option
 
 
 class CTC(nn.Module):
@@ -43,7 +45,7 @@ class CTC(nn.Module):
         """The distribution on images of levels 0..2^bits-1.
 
         Raises:
-          ConfigError: patches do not tile the image.
+          OptionError: patches do not tile the image.
         """
         masks = self.components + self.off
         pairs = math.comb(self.channels, 2) if self.autoregressive else 0
@@ -76,24 +78,38 @@ class CTC(nn.Module):
         )
 
 
-def build(config, *, channels: int, bits: int) -> CTC:
-    """From the config's `likelihood` section.
+@dataclass(frozen=True)
+class CTCOptions(Options):
+    """Options of `ctc`."""
 
-    Raises:
-      ConfigError: a key of the section has a value that is not allowed.
-    """
-    if config.components < 1:
-        raise ConfigError("likelihood.components", config.components, "an integer of at least 1")
-    choose(VALUE_FAMILIES, config.family, "likelihood.family")
-    scale, fixed_scale = check_scale(config)
-    return CTC(
-        channels,
-        bits,
-        components=config.components,
-        family=config.family,
-        mask_group=MaskGroup.parse(config.mask_group),
-        autoregressive=config.autoregressive,
-        off=config.off,
-        scale=scale,
-        fixed_scale=fixed_scale,
-    )
+    components: int = option(10, "K, without the off component", at_least=1)
+    family: str = option("logistic", "of a component's values", choices=tuple(VALUE_FAMILIES))
+    mask_group: str = option("pixel", f"pixels that share one mask: {ALLOWED}")
+    autoregressive: bool = option(False, "whether means of a channel depend on the channels before it")
+    off: bool = option(False, "whether one further component is exactly black")
+
+    def check(self) -> None:
+        """Refuses a mask group that is none."""
+        MaskGroup.parse(self.mask_group)
+
+    def build(self, scale: ScaleOptions, *, shape: tuple[int, int, int], bits: int, features: int) -> CTC:
+        """The likelihood of images of levels 0..2^bits-1.
+
+        Raises:
+          OptionError: patches do not tile the image.
+        """
+        del features
+        height, width, channels = shape
+        mask_group = MaskGroup.parse(self.mask_group)
+        mask_group.grid(height, width)
+        return CTC(
+            channels,
+            bits,
+            components=self.components,
+            family=self.family,
+            mask_group=mask_group,
+            autoregressive=self.autoregressive,
+            off=self.off,
+            scale=scale.scale,
+            fixed_scale=scale.fixed_scale,
+        )

@@ -37,7 +37,7 @@ class OutputLayer(nn.Module):
         """Products in the features' dtype, sums in float32.
 
         Raises:
-          ConfigError: patches do not tile the image.
+          OptionError: patches do not tile the image.
         """
         units, start = (jnp.asarray(sum(groups, ()), jnp.float32) for groups in (self.units, self.start))
         gains = self.gains or (0.1,) * len(self.units)

@@ -1,38 +1,50 @@
 """Likelihoods by name: a new one is one file and one line here. Tests: test_registry.py."""
 
-from collections.abc import Callable
-
 import flax.linen as nn
 
-from ctc_jax.errors import ConfigError, choose
-from ctc_jax.likelihoods import bernoulli, categorical, ctc, unimodal
+from ctc_jax.errors import ConfigError
+from ctc_jax.likelihoods.bernoulli import BernoulliOptions
+from ctc_jax.likelihoods.categorical import CategoricalOptions
+from ctc_jax.likelihoods.ctc import CTCOptions
+from ctc_jax.likelihoods.unimodal import GaussianOptions, LogisticOptions
+from ctc_jax.likelihoods.value_outputs import ScaleOptions
+from ctc_jax.options import ConfigSection, OptionError, Options, Section
 
-REGISTRY: dict[str, Callable[..., nn.Module]] = {
-    "bernoulli": bernoulli.build,
-    "categorical": categorical.build,
-    "ctc": ctc.build,
-    "gaussian": unimodal.build_gaussian,
-    "logistic": unimodal.build_logistic,
+REGISTRY: dict[str, type[Options]] = {
+    "bernoulli": BernoulliOptions,
+    "categorical": CategoricalOptions,
+    "ctc": CTCOptions,
+    "gaussian": GaussianOptions,
+    "logistic": LogisticOptions,
 }
 
+SECTION = Section("likelihood", REGISTRY, "ctc", ScaleOptions, "the distribution on pixels")
 
-def build(config, *, channels: int, bits: int) -> nn.Module:
+# Where the arguments of a likelihood's `build` that are no options of its own come from.
+ARGUMENTS = {"bits": "data.bits", "features": "model.features"}
+
+
+def build(config: ConfigSection, *, shape: tuple[int, int, int], bits: int, features: int) -> nn.Module:
     """The likelihood that the config's `likelihood` section names.
 
     Args:
-      config: the section, read by attribute.
-      channels: of the images, 1 to 4.
+      config: the section.
+      shape: height, width and channels of the images.
       bits: of the images, 1 to 8.
+      features: of each pixel.
 
     Returns:
       A module from features `[batch, height, width, features]` to a distribution on images of levels with
-      `log_prob` (nats an image, float32), `sample`, `mean` and `mode`.
+      `log_prob` (nats per image, float32), `sample`, `mean` and `mode`.
 
     Raises:
-      ConfigError: an unknown name, or a key of the section has a value that is not allowed.
+      ConfigError: an unknown name, or a value that is not allowed, by its key.
     """
-    if not 1 <= bits <= 8:
-        raise ConfigError("data.bits", bits, "1 to 8")
-    if not config.output_layer and config.name != "bernoulli":
-        raise ConfigError("likelihood.output_layer", config.output_layer, "True, unless likelihood.name is bernoulli")
-    return choose(REGISTRY, config.name, "likelihood.name")(config, channels=channels, bits=bits)
+    options, scale = SECTION.read(config)
+    try:
+        return options.build(scale, shape=shape, bits=bits, features=features)
+    except OptionError as error:
+        name = config.get("name", SECTION.default)
+        binary = "; data.binarization makes pixels binary" if error.name == "bits" else ""
+        key = ARGUMENTS.get(error.name, f"likelihood.{name}.{error.name}")
+        raise ConfigError(key, error.found, f"{error.allowed} with likelihood.name={name}{binary}") from None

@@ -1,10 +1,13 @@
 """One Gaussian or logistic a pixel and channel, integrated over its bins. Tests: test_unimodal.py."""
 
+from dataclasses import dataclass
+
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import DiscretizedGaussian, DiscretizedLogistic, IndependentPixels
-from ctc_jax.likelihoods.value_outputs import ValueOutputs, check_scale
+from ctc_jax.likelihoods.value_outputs import ScaleOptions, ValueOutputs
+from ctc_jax.options import Options
 
 
 class Unimodal(nn.Module):
@@ -32,19 +35,21 @@ class Unimodal(nn.Module):
         return IndependentPixels(self.family(loc[..., 0, :], log_scale[..., 0, :], bits=self.bits))
 
 
-def build_gaussian(config, *, channels: int, bits: int) -> Unimodal:
-    """From the config's `likelihood` section.
+@dataclass(frozen=True)
+class GaussianOptions(Options):
+    """`gaussian` has no options but those of the scale."""
 
-    Raises:
-      ConfigError: `scale` or `fixed_scale` is not allowed.
-    """
-    return Unimodal(DiscretizedGaussian, channels, bits, *check_scale(config))
+    def build(self, scale: ScaleOptions, *, shape: tuple[int, int, int], bits: int, features: int) -> Unimodal:
+        """The likelihood of images of levels 0..2^bits-1."""
+        del features
+        return Unimodal(DiscretizedGaussian, shape[-1], bits, scale.scale, scale.fixed_scale)
 
 
-def build_logistic(config, *, channels: int, bits: int) -> Unimodal:
-    """From the config's `likelihood` section.
+@dataclass(frozen=True)
+class LogisticOptions(Options):
+    """`logistic` has no options but those of the scale."""
 
-    Raises:
-      ConfigError: `scale` or `fixed_scale` is not allowed.
-    """
-    return Unimodal(DiscretizedLogistic, channels, bits, *check_scale(config))
+    def build(self, scale: ScaleOptions, *, shape: tuple[int, int, int], bits: int, features: int) -> Unimodal:
+        """The likelihood of images of levels 0..2^bits-1."""
+        del features
+        return Unimodal(DiscretizedLogistic, shape[-1], bits, scale.scale, scale.fixed_scale)

@@ -1,14 +1,15 @@
 """Locations and scales of a value family from decoder features. Tests: test_value_outputs.py."""
 
 import math
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import MaskGroup
-from ctc_jax.errors import ConfigError, choose
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
+from ctc_jax.options import Options, option
 
 SCALES = {
     "pixel": "an output of the network",
@@ -23,16 +24,14 @@ SCALES = {
 LOG_SCALE_UNIT = 10.0
 
 
-def check_scale(config) -> tuple[str, float]:
-    """`scale` and `fixed_scale` of the config section.
+@dataclass(frozen=True)
+class ScaleOptions(Options):
+    """Where the scales of values come from: of every likelihood whose values have one."""
 
-    Raises:
-      ConfigError: an unknown scale, or a fixed_scale that is not positive.
-    """
-    choose(SCALES, config.scale, "likelihood.scale")
-    if not config.fixed_scale > 0:
-        raise ConfigError("likelihood.fixed_scale", config.fixed_scale, "a number above 0, in levels")
-    return config.scale, float(config.fixed_scale)
+    scale: str = option(
+        "pixel", "scales of the values: " + "; ".join(map(": ".join, SCALES.items())), choices=tuple(SCALES)
+    )
+    fixed_scale: float = option(8.0, "in pixel levels: the scale where it is fixed, else its start", above=0)
 
 
 class ValueOutputs(nn.Module):

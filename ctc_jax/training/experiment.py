@@ -76,7 +76,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     optimizer.build(train)
     objectives.build(config.objective)
     choose(models.REGISTRY, config.model.name, "model.name")
-    choose(likelihoods.REGISTRY, config.likelihood.name, "likelihood.name")
+    likelihoods.SECTION.read(config.likelihood)
     check_evaluation(config.evaluate)
     for key in ("log_every", "evaluate_every", "checkpoint_every"):
         at_least("train", train, key, 1)
@@ -108,8 +108,9 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     Raises:
       ConfigError: a value that does not fit, by its key.
     """
-    _, _, channels = space.shape
-    likelihood = likelihoods.build(config.likelihood, channels=channels, bits=space.bits)
+    likelihood = likelihoods.build(
+        config.likelihood, shape=space.shape, bits=space.bits, features=config.model.features
+    )
     dtype = compute_dtype(config.train.compute_dtype)
     model = models.build(config.model, config.posterior, likelihood, space, dtype)
     if not model.mask_kinds:

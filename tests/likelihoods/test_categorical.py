@@ -2,11 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ctc_jax.likelihoods import build
 
-
-def test_starts_uniform_over_levels(section):
-    likelihood = build(section(name="categorical"), channels=2, bits=8)
+def test_starts_uniform_over_levels(make):
+    likelihood = make("categorical", channels=2, bits=8)
     distribution, _ = likelihood.init_with_output(jax.random.key(0), jnp.zeros((1, 1, 1, 4)))
     np.testing.assert_allclose(distribution.log_prob(jnp.ones((1, 1, 1, 2), jnp.uint8)), [-2 * np.log(256)], rtol=1e-6)
     np.testing.assert_allclose(distribution.mean, 127.5, rtol=1e-5)

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ctc_jax import likelihoods
 from ctc_jax.errors import ConfigError
-from ctc_jax.likelihoods import REGISTRY, build
+from ctc_jax.likelihoods import REGISTRY, SECTION
+from ctc_jax.likelihoods.ctc import CTC
 
 CASES = [
     ("bernoulli", 1, {}),
@@ -31,8 +33,8 @@ def initialized(likelihood, features, spread=30.0):
 
 
 @pytest.mark.parametrize(("name", "bits", "changes"), CASES)
-def test_masses_sum_to_one_and_the_mean_is_their_expectation(section, name, bits, changes):
-    likelihood = build(section(name=name, fixed_scale=0.6, **changes), channels=1, bits=bits)
+def test_masses_sum_to_one_and_the_mean_is_their_expectation(make, name, bits, changes):
+    likelihood = make(name, channels=1, bits=bits, fixed_scale=0.6, **changes)
     features = jax.random.normal(jax.random.key(1), (1, 1, 2, 5))
     parameters = initialized(likelihood, features)
     every = images(bits, 2, 1)
@@ -52,8 +54,8 @@ def test_masses_sum_to_one_and_the_mean_is_their_expectation(section, name, bits
 
 
 @pytest.mark.parametrize(("name", "bits", "changes"), CASES)
-def test_sampled_levels_have_the_mean_of_the_masses(section, name, bits, changes):
-    likelihood = build(section(name=name, fixed_scale=0.6, **changes), channels=1, bits=bits)
+def test_sampled_levels_have_the_mean_of_the_masses(make, name, bits, changes):
+    likelihood = make(name, channels=1, bits=bits, fixed_scale=0.6, **changes)
     features = jax.random.normal(jax.random.key(2), (2, 1, 2, 5))
     distribution = likelihood.apply(initialized(likelihood, features), features)
     draws = np.asarray(distribution.sample(jax.random.key(3), (4000,)), np.float64)
@@ -65,9 +67,10 @@ def test_sampled_levels_have_the_mean_of_the_masses(section, name, bits, changes
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-def test_bfloat16_features_give_float32_log_probabilities_near_the_float32_ones(section, name):
+def test_bfloat16_features_give_float32_log_probabilities_near_the_float32_ones(make, name):
     bits, channels = (1 if name == "bernoulli" else 3), 3
-    likelihood = build(section(name=name, components=2, fixed_scale=1.0), channels=channels, bits=bits)
+    own = {"components": 2} if name == "ctc" else {}
+    likelihood = make(name, channels=channels, bits=bits, fixed_scale=1.0, **own)
     features = jax.random.normal(jax.random.key(4), (2, 2, 2, 8)).astype(jnp.bfloat16)
     value = jax.random.randint(jax.random.key(5), (2, 2, 2, channels), 0, 2**bits)
     parameters = likelihood.init(jax.random.key(0), features)
@@ -78,11 +81,18 @@ def test_bfloat16_features_give_float32_log_probabilities_near_the_float32_ones(
     np.testing.assert_allclose(low, high, rtol=0.02)
 
 
-def test_an_unknown_name_lists_the_choices(section):
+def test_an_unknown_name_lists_the_choices(make):
     with pytest.raises(ConfigError, match=r"likelihood\.name.*logistic.*did you mean gaussian"):
-        build(section(name="gausian"), channels=1, bits=8)
+        make("gausian", channels=1, bits=8)
 
 
-def test_bits_outside_one_to_eight_are_refused(section):
-    with pytest.raises(ConfigError, match=r"data\.bits"):
-        build(section(name="gaussian"), channels=1, bits=9)
+def test_the_defaults_of_the_section_are_those_of_the_classes():
+    config = SECTION.defaults()
+    assert config["name"] == "ctc"
+    assert likelihoods.build(config, shape=(4, 4, 1), bits=8, features=3) == CTC(1, 8)
+    assert likelihoods.build({}, shape=(4, 4, 1), bits=8, features=3) == CTC(1, 8)
+
+
+def test_an_option_of_another_likelihood_is_unknown_at_the_top():
+    with pytest.raises(ConfigError, match=r"likelihood\.components is 3; allowed: scale, fixed_scale"):
+        likelihoods.build({"name": "ctc", "components": 3}, shape=(4, 4, 1), bits=8, features=3)

@@ -5,8 +5,6 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from ctc_jax import likelihoods
-
 BATCH = 8
 CASES = {
     "bernoulli": {"bits": 1},
@@ -21,11 +19,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_devices_share_nothing_but_sums(section, case):
+def test_devices_share_nothing_but_sums(make, case):
     """An image's log-probability and its gradient need no other device's images, so none may be gathered."""
     changes = dict(CASES[case])
     bits = changes.pop("bits", 2)
-    likelihood = likelihoods.build(section(name=case.split("-")[0], **changes), channels=3, bits=bits)
+    likelihood = make(case.split("-")[0], channels=3, bits=bits, **changes)
     mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
     split = NamedSharding(mesh, PartitionSpec("data"))
     features = jax.device_put(jax.random.normal(jax.random.key(0), (BATCH, 4, 4, 5)), split)

@@ -5,13 +5,12 @@ import pytest
 from scipy.stats import logistic, norm
 
 from ctc_jax.errors import ConfigError
-from ctc_jax.likelihoods import build
 
 
 @pytest.mark.parametrize(("name", "family"), [("gaussian", norm), ("logistic", logistic)])
 @pytest.mark.parametrize("scale", ["pixel", "channel", "shared", "fixed"])
-def test_starts_in_mid_range_with_the_fixed_scale(section, name, family, scale):
-    likelihood = build(section(name=name, scale=scale, fixed_scale=20.0), channels=3, bits=8)
+def test_starts_in_mid_range_with_the_fixed_scale(make, name, family, scale):
+    likelihood = make(name, channels=3, bits=8, scale=scale, fixed_scale=20.0)
     distribution, _ = likelihood.init_with_output(jax.random.key(0), jnp.zeros((2, 2, 2, 4)))
     value = jnp.full((2, 2, 2, 3), 140, jnp.uint8)
     bin_mass = family.cdf(140.5, 127.5, 20) - family.cdf(139.5, 127.5, 20)
@@ -20,6 +19,6 @@ def test_starts_in_mid_range_with_the_fixed_scale(section, name, family, scale):
 
 @pytest.mark.parametrize("name", ["gaussian", "logistic"])
 @pytest.mark.parametrize(("key", "found"), [("scale", "pixels"), ("fixed_scale", 0.0), ("fixed_scale", float("nan"))])
-def test_a_bad_scale_names_its_key(section, name, key, found):
+def test_a_bad_scale_names_its_key(make, name, key, found):
     with pytest.raises(ConfigError, match=rf"likelihood\.{key}"):
-        build(section(name=name, **{key: found}), channels=1, bits=8)
+        make(name, channels=1, bits=8, **{key: found})

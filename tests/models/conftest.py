@@ -38,21 +38,11 @@ def make_model():
         }
         network |= {"value_loc": 0.0, "value_scale": 1.0}
         network |= changes
-        section = {
-            "name": likelihood,
-            "components": 2,
-            "family": "logistic",
-            "mask_group": "pixel",
-            "autoregressive": False,
-            "off": False,
-            "scale": "pixel",
-            "fixed_scale": 1.0,
-            "output_layer": True,
-        }
+        section = {"name": likelihood, "fixed_scale": 1.0, "ctc": {"components": 2}}
         return models.build(
             ml_collections.ConfigDict({"name": name, **network}),
             ml_collections.ConfigDict({"name": posterior}),
-            likelihoods.build(ml_collections.ConfigDict(section), channels=shape[-1], bits=bits),
+            likelihoods.build(section, shape=shape, bits=bits, features=network["features"]),
             ImageSpace(shape, bits, classes),
             dtype,
         )

@@ -8,7 +8,7 @@ from benchmarks.harness.finished_runs import name_of
     [
         ("configs/shapes_ctc.py", "shapes_ctc"),
         ("configs/cifar_ctc.py:cpu", "cifar_ctc-cpu"),
-        ("configs/cifar_ctc.py:cpu,likelihood.components=5,seed=1", "cifar_ctc-cpu-components=5-seed=1"),
+        ("configs/cifar_ctc.py:cpu,likelihood.ctc.components=5,seed=1", "cifar_ctc-cpu-components=5-seed=1"),
         ("configs/mnist_hierarchy.py,model.value_scale=0.3", "mnist_hierarchy-value_scale=0.3"),
         ("configs/a.py:relu,estimator.name=reinmax,rloo,seed=0", "a-relu-name=reinmax,rloo-seed=0"),
     ],
