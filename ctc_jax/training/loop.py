@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from ctc_jax.training.step import MAXIMUM_BAD_STEPS, TrainState, first_bad
 
 # Calls sent ahead of the one that is done: the device never waits for the host, and a signal is soon heard.
 CALLS_AHEAD = 2
+
+# Steps that were not finite and are told one by one, of those since the last log.
+TOLD_BAD_STEPS = 3
+
+ADVICE = "try a lower train.learning_rate or a train.clip_norm"
 
 
 class Outcome(enum.Enum):
@@ -48,142 +54,170 @@ def train(
     Raises:
       UserError: no checkpoint of the workdir can be read.
     """
-    return _Training(experiment, workdir, interrupted, stream).run()
-
-
-class _Training:
-    """One process's part of a run."""
-
-    def __init__(self, experiment: Experiment, workdir: Path, interrupted: Callable[[], bool], stream: Any):
-        self._experiment, self._workdir, self._interrupted, self._stream = experiment, workdir, interrupted, stream
-        self._config = experiment.config.train
-        self._levels = 2**experiment.dataset.bits - 1
-
-    def run(self) -> Outcome:
-        notes: list[str] = []
-        checkpoints = Checkpoints(self._workdir / "checkpoints", notes.append)
-        state, elapsed_s = self._restore(checkpoints, notes)
-        first = int(state.step)
-        truncate_history(self._workdir, first)
-        progress = Progress(self._config.steps, first_step=first, elapsed_before_s=elapsed_s, stream=self._stream)
-        report = self._experiment.config.report
-        writer = MetricWriter(self._workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
-        with contextlib.ExitStack() as closing:  # one that cannot be closed does not keep the others open
-            for opened in (self._experiment.stream, progress, writer, checkpoints):
-                closing.callback(opened.close)
-            for note in notes:
-                progress.message(note)
-            return self._loop(state, checkpoints, writer, progress)
-
-    def _restore(self, checkpoints: Checkpoints, notes: list[str]) -> tuple[TrainState, float]:
-        sharding, step = self._experiment.sharding, self._experiment.step
-        restored = checkpoints.restore(jax.eval_shape(step.init), sharding)
-        if restored is None:
-            return jax.jit(step.init, out_shardings=sharding)(), 0.0
-        notes.append(f"resuming from the checkpoint of step {int(restored.state.step):,}")
-        checkpoints.discard_after(int(restored.state.step))
-        return restored.state, restored.elapsed_s
-
-    def _loop(self, state: TrainState, checkpoints: Checkpoints, writer: MetricWriter, progress: Progress) -> Outcome:
-        call = jax.jit(self._experiment.step, donate_argnums=0)
-        step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
+    notes: list[str] = []
+    checkpoints = Checkpoints(workdir / "checkpoints", notes.append)
+    state, elapsed_s, bound = _start(experiment, checkpoints, notes)
+    first, config = int(state.step), experiment.config
+    truncate_history(workdir, first)
+    progress = Progress(config.train.steps, first_step=first, elapsed_before_s=elapsed_s, stream=stream)
+    writer = MetricWriter(workdir, tensorboard=config.report.tensorboard, wandb_project=config.report.wandb_project)
+    with contextlib.ExitStack() as closing:  # one that cannot be closed does not keep the others open
+        for opened in (experiment.stream, progress, writer, checkpoints):
+            closing.callback(opened.close)
+        for note in notes:
+            progress.message(note)
         if int(state.bad_steps) >= MAXIMUM_BAD_STEPS:
-            progress.message(f"this run stopped at step {step:,} after two steps in a row that were not finite")
+            progress.message(f"this run stopped at step {first:,} after two steps in a row that were not finite")
             return Outcome.DIVERGED
-        while step < self._config.steps:
-            count = self._calls(step)
-            state, metrics = call(state, self._experiment.stream(step, count))
-            step += count
-            pending.append(metrics)
-            progress.advance(step)
-            if len(pending) > CALLS_AHEAD:
-                jax.block_until_ready(pending[-1 - CALLS_AHEAD])
-            stop = self._interrupted()
-            if stop or self._due(step, self._config.log_every):
-                numbers, bad = self._log(step, jax.device_get(pending), logged, progress)
-                pending, logged = [], (step, progress.elapsed_s)
-                for message in bad:
-                    progress.message(message)
-                if int(state.bad_steps) >= MAXIMUM_BAD_STEPS:
-                    checkpoints.save(state, elapsed_s=progress.elapsed_s)
-                    progress.message(
-                        f"two steps in a row were not finite: stopped; the last good state is saved as step "
-                        f"{int(state.step):,}; try a lower train.learning_rate or a train.clip_norm"
-                    )
-                    return Outcome.DIVERGED
-                if numbers:
-                    writer.write(step, "train", numbers)
-                    progress.report(step, {k: numbers[k] for k in ("bound_bpd", "elbo_nats", "images_per_second")})
-            bound = None
-            if self._due(step, self._config.evaluate_every):
-                bound = self._validate(state, step, writer, progress)
-            if stop or bound is not None or self._due(step, self._config.checkpoint_every):
-                checkpoints.save(state, elapsed_s=progress.elapsed_s, bound_bpd=bound)
-            if stop and step < self._config.steps:
-                return Outcome.INTERRUPTED
-            if self._config.picture_every and step % self._config.picture_every == 0 and step < self._config.steps:
-                self._draw(state, step)
-            if bound is not None:
-                logged = (step, progress.elapsed_s)  # validation is no part of the training throughput
-        return Outcome.FINISHED
+        if first < config.train.steps:
+            outcome, bound = _loop(experiment, state, workdir, checkpoints, writer, progress, interrupted)
+            if outcome is not Outcome.FINISHED:
+                return outcome
+        if bound is not None and not math.isfinite(bound):
+            best = f"the best is of step {checkpoints.best:,}" if checkpoints.best is not None else "no other is finite"
+            progress.message(f"the validation bound of the last step is {bound}: training diverged; {best}; {ADVICE}")
+            return Outcome.DIVERGED
+    return Outcome.FINISHED
 
-    def _due(self, step: int, every: int) -> bool:
-        return step % every == 0 or step == self._config.steps
 
-    def _calls(self, step: int) -> int:
-        """Steps of the next call: a full call, or a single step where a full one would pass something that is due."""
-        full = self._experiment.steps_per_call
-        intervals = [self._config.log_every, self._config.evaluate_every, self._config.checkpoint_every]
-        intervals += [self._config.picture_every] if self._config.picture_every else []
-        room = min([self._config.steps - step, *(every - step % every for every in intervals)])
-        return full if full <= room else 1
+def _start(
+    experiment: Experiment, checkpoints: Checkpoints, notes: list[str]
+) -> tuple[TrainState, float, float | None]:
+    """The state to go on from, the seconds of training before it, and the validation bound noted with it."""
+    init = experiment.step.init
+    restored = checkpoints.restore(jax.eval_shape(init), experiment.sharding)
+    if restored is None:
+        return jax.jit(init, out_shardings=experiment.sharding)(), 0.0, None
+    notes.append(f"resuming from the checkpoint of step {int(restored.state.step):,}")
+    checkpoints.discard_after(int(restored.state.step))
+    return restored
 
-    def _log(
-        self, step: int, pending: list[dict[str, np.ndarray]], logged: tuple[int, float], progress: Progress
-    ) -> tuple[dict[str, float], list[str]]:
-        """Means over the finite steps since the last log, and a message for each one that was not finite."""
-        metrics = {name: np.concatenate([part[name] for part in pending]) for name in pending[0]}
-        first, messages = step - len(metrics["loss_nats"]), []
-        finite = np.all([np.isfinite(values) for values in metrics.values()], axis=0)
-        for position in np.flatnonzero(~finite)[:MAXIMUM_BAD_STEPS]:
-            _, name = first_bad({name: values[position : position + 1] for name, values in metrics.items()})
-            messages.append(
-                f"step {first + position + 1:,}: {name} is {metrics[name][position]}; its update is dropped and the "
-                f"state is that of step {first + position:,}"
+
+def _loop(
+    experiment: Experiment,
+    state: TrainState,
+    workdir: Path,
+    checkpoints: Checkpoints,
+    writer: MetricWriter,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+) -> tuple[Outcome, float | None]:
+    """Steps up to the last one; how that ended, and the last validation bound."""
+    config, bound = experiment.config.train, None
+    call = jax.jit(experiment.step, donate_argnums=0)
+    step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
+
+    def due(every: int) -> bool:
+        return step % every == 0 or step == config.steps
+
+    while step < config.steps:
+        count = _steps_of_next_call(experiment, step)
+        state, metrics = call(state, experiment.stream(step, count))
+        step += count
+        pending.append(metrics)
+        progress.advance(step)
+        if len(pending) > CALLS_AHEAD:
+            jax.block_until_ready(pending[-1 - CALLS_AHEAD])
+        stop = interrupted()
+        if stop or due(config.log_every):
+            numbers, bad = _means(
+                experiment, step, int(state.step), jax.device_get(pending), logged, progress.elapsed_s
             )
-        if not finite.any():
-            return {}, messages
-        numbers = {name: float(np.mean(values[finite], dtype=np.float64)) for name, values in metrics.items()}
-        seconds = max(progress.elapsed_s - logged[1], 1e-9)
-        return {
-            "bound_bpd": bits_per_dimension(numbers["elbo_nats"], self._experiment.model.image_shape),
-            **numbers,
-            "images_per_second": (step - logged[0]) * self._config.batch_size / seconds,
-            "elapsed_seconds": progress.elapsed_s,
-        }, messages
+            pending, logged = [], (step, progress.elapsed_s)
+            for message in bad:
+                progress.message(message)
+            if int(state.bad_steps) >= MAXIMUM_BAD_STEPS:
+                checkpoints.save(state, elapsed_s=progress.elapsed_s)
+                progress.message(
+                    f"two steps in a row were not finite: stopped; the last good state is saved as step "
+                    f"{int(state.step):,}; {ADVICE}"
+                )
+                return Outcome.DIVERGED, None
+            if numbers:
+                writer.write(step, "train", numbers)
+                progress.report(step, {k: numbers[k] for k in ("bound_bpd", "elbo_nats", "images_per_second")})
+        bound = _validate(experiment, state, step, writer, progress) if due(config.evaluate_every) else None
+        if stop or bound is not None or due(config.checkpoint_every):
+            checkpoints.save(state, elapsed_s=progress.elapsed_s, bound_bpd=bound)
+        if stop and step < config.steps:
+            return Outcome.INTERRUPTED, None
+        if config.picture_every and step % config.picture_every == 0 and step < config.steps:
+            _draw(experiment, state, workdir / "samples" / f"step-{step:08d}")
+        if bound is not None:
+            logged = (step, progress.elapsed_s)  # validation is no part of the training throughput
+    return Outcome.FINISHED, bound
 
-    def _validate(self, state: TrainState, step: int, writer: MetricWriter, progress: Progress) -> float:
-        numbers = evaluate_elbo(
-            self._experiment.model,
-            state.evaluated,
-            self._experiment.dataset.validation,
-            batch_size=self._experiment.config.evaluate.batch_size,
-            seed=self._experiment.config.seed,
-            sharding=self._experiment.sharding,
-        )
-        writer.write(step, "validation", numbers)
-        averaged = " of the averaged parameters" if self._config.ema_decay else ""
-        progress.message(
-            f"step {step:,}: validation bound{averaged} {numbers['bound_bpd']:.4f} bpd, {numbers['elbo_nats']:.2f} nats"
-        )
-        return numbers["bound_bpd"]
 
-    def _draw(self, state: TrainState, step: int) -> None:
-        draw_pictures(
-            self._experiment.model,
-            state.evaluated,
-            self._experiment.dataset.validation,
-            self._workdir / "samples" / f"step-{step:08d}",
-            levels=self._levels,
-            seed=self._experiment.config.seed,
+def _steps_of_next_call(experiment: Experiment, step: int) -> int:
+    """A full call, or a single step where a full one would pass something that is due."""
+    config, full = experiment.config.train, experiment.steps_per_call
+    intervals = [config.log_every, config.evaluate_every, config.checkpoint_every]
+    intervals += [config.picture_every] if config.picture_every else []
+    room = min([config.steps - step, *(every - step % every for every in intervals)])
+    return full if full <= room else 1
+
+
+def _means(
+    experiment: Experiment,
+    step: int,
+    done: int,
+    pending: list[dict[str, np.ndarray]],
+    logged: tuple[int, float],
+    elapsed_s: float,
+) -> tuple[dict[str, float], list[str]]:
+    """Means over the finite steps since the last log, and what is to be said of those that were not finite."""
+    metrics = {name: np.concatenate([part[name] for part in pending]) for name in pending[0]}
+    first, messages = step - len(metrics["loss_nats"]), []
+    metrics = {name: values[: done - first] for name, values in metrics.items()}  # after two bad steps, none is done
+    finite = np.all([np.isfinite(values) for values in metrics.values()], axis=0)
+    bad = np.flatnonzero(~finite)
+    for position in bad[:TOLD_BAD_STEPS]:
+        _, name = first_bad({name: values[position : position + 1] for name, values in metrics.items()})
+        messages.append(
+            f"step {first + position + 1:,}: {name} is {metrics[name][position]}; its update is dropped and the "
+            f"state is that of step {first + position:,}"
         )
+    if len(bad) > TOLD_BAD_STEPS:
+        more, last = len(bad) - TOLD_BAD_STEPS, first + bad[-1] + 1
+        messages.append(f"{more} more steps up to step {last:,} were not finite; their updates are dropped as well")
+    if not finite.any():
+        return {}, messages
+    numbers = {name: float(np.mean(values[finite], dtype=np.float64)) for name, values in metrics.items()}
+    seconds = max(elapsed_s - logged[1], 1e-9)
+    return {
+        "bound_bpd": bits_per_dimension(numbers["elbo_nats"], experiment.model.image_shape),
+        **numbers,
+        "images_per_second": (step - logged[0]) * experiment.config.train.batch_size / seconds,
+        "elapsed_seconds": elapsed_s,
+    }, messages
+
+
+def _validate(experiment: Experiment, state: TrainState, step: int, writer: MetricWriter, progress: Progress) -> float:
+    numbers = evaluate_elbo(
+        experiment.model,
+        state.evaluated,
+        experiment.dataset.validation,
+        batch_size=experiment.config.evaluate.batch_size,
+        seed=experiment.config.seed,
+        sharding=experiment.sharding,
+    )
+    writer.write(step, "validation", numbers)
+    averaged = " of the averaged parameters" if experiment.config.train.ema_decay else ""
+    bound = numbers["bound_bpd"]
+    if math.isfinite(bound):
+        said = f"{bound:.4f} bpd, {numbers['elbo_nats']:.2f} nats"
+    else:
+        said = f"is {bound}: this checkpoint cannot be the best"
+    progress.message(f"step {step:,}: validation bound{averaged} {said}")
+    return bound
+
+
+def _draw(experiment: Experiment, state: TrainState, folder: Path) -> None:
+    draw_pictures(
+        experiment.model,
+        state.evaluated,
+        experiment.dataset.validation,
+        folder,
+        levels=2**experiment.dataset.bits - 1,
+        seed=experiment.config.seed,
+    )

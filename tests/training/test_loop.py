@@ -7,7 +7,7 @@ import pytest
 from ctc_jax import training
 from ctc_jax.objectives import Elbo
 from ctc_jax.reporting import read_history
-from ctc_jax.training import Checkpoints, Outcome
+from ctc_jax.training import Checkpoints, Outcome, loop
 
 
 def run(config, workdir, **options):
@@ -34,14 +34,14 @@ def steps(history, split):
 
 
 class Poisoned(Elbo):
-    """Gives a NaN in the metric `kl_nats/z` at the steps after 5 and 8, or at all of them from 5 on."""
+    """Gives a NaN in the metric `kl_nats/z` at the steps after those of `bad`, or at all of them from 5 on."""
 
     bad = (5, 8)
     ever_after = False
 
     def __call__(self, model, params, key, batch, step):
         loss, metrics = super().__call__(model, params, key, batch, step)
-        poisoned = step >= self.bad[0] if self.ever_after else (step == self.bad[0]) | (step == self.bad[1])
+        poisoned = step >= 5 if self.ever_after else jax.numpy.any(step == jax.numpy.asarray(self.bad))
         nan = jax.numpy.where(poisoned, np.nan, 0.0)
         return loss + nan, {**metrics, "kl_nats/z": metrics["kl_nats/z"] + nan, "loss_nats": loss + nan}
 
@@ -101,6 +101,61 @@ def test_two_bad_steps_in_a_row_stop_the_run_with_its_last_good_state(tiny, tmp_
     outcome, said, _ = run(tiny(), tmp_path)
     assert outcome is Outcome.DIVERGED
     assert "stopped at step 7" in said
+
+
+@pytest.mark.parametrize("per_call", [1, 12])
+def test_bad_steps_of_one_log_interval_are_all_told(tiny, tmp_path, monkeypatch, per_call):
+    monkeypatch.setattr(Poisoned, "bad", (0, 2, 4, 6, 8))
+    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", lambda config: Poisoned())
+    rare = {f"train__{key}_every": 12 for key in ("log", "evaluate", "checkpoint")}
+    outcome, said, _ = run(tiny(train__steps_per_call=per_call, **rare), tmp_path)
+    assert outcome is Outcome.FINISHED
+    assert [number for number in range(1, 13) if f"step {number}: kl_nats/z is nan" in said] == [1, 3, 5]
+    assert "2 more steps up to step 9 were not finite; their updates are dropped as well" in said
+
+
+def test_steps_after_the_stop_are_none(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(Poisoned, "ever_after", True)
+    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", lambda config: Poisoned())
+    rare = {f"train__{key}_every": 12 for key in ("log", "evaluate", "checkpoint")}
+    outcome, said, _ = run(tiny(train__steps_per_call=12, **rare), tmp_path)
+    assert outcome is Outcome.DIVERGED
+    assert said.count("is nan") == 2
+    assert "more step" not in said
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_validation_bound_that_is_not_finite_is_told_and_never_the_best(tiny, tmp_path, monkeypatch, bad):
+    honest, asked = loop.evaluate_elbo, iter([False, True, True])
+
+    def validate(*arguments, **options):
+        numbers = honest(*arguments, **options)
+        return {**numbers, "bound_bpd": bad} if next(asked) else numbers
+
+    monkeypatch.setattr(loop, "evaluate_elbo", validate)
+    config = tiny(train__evaluate_every=4)
+    outcome, said, experiment = run(config, tmp_path)
+    assert outcome is Outcome.DIVERGED
+    assert f"step 8: validation bound is {bad}: this checkpoint cannot be the best" in said
+    assert f"the validation bound of the last step is {bad}: training diverged; the best is of step 4; try a" in said
+    assert Checkpoints(tmp_path / "checkpoints").best == 4
+    assert final(experiment, tmp_path).step == 12  # what was trained is saved all the same
+    outcome, again, _ = run(config, tmp_path)  # called again, it says so again
+    assert outcome is Outcome.DIVERGED
+    assert f"the validation bound of the last step is {bad}: training diverged; the best is of step 4" in again
+
+
+def test_a_validation_bound_that_is_not_finite_on_the_way_is_no_divergence(tiny, tmp_path, monkeypatch):
+    honest, asked = loop.evaluate_elbo, iter([True, False])
+
+    def validate(*arguments, **options):
+        numbers = honest(*arguments, **options)
+        return {**numbers, "bound_bpd": np.nan} if next(asked) else numbers
+
+    monkeypatch.setattr(loop, "evaluate_elbo", validate)
+    outcome, _, _ = run(tiny(), tmp_path)
+    assert outcome is Outcome.FINISHED
+    assert Checkpoints(tmp_path / "checkpoints").best == 12
 
 
 @pytest.mark.slow
