@@ -1,7 +1,8 @@
 """What `launch.py` does: one call for each mode, an exit code back. Tests: tests/cli/test_modes.py.
 
-Exit codes: 0 done; 1 a run of a sweep failed; 2 something the user can mend, said in one line; 3 training stopped after
-two steps in a row that were not finite; 75 interrupted and saved, to go on with the same command.
+Exit codes: 0 done; 1 a run of a sweep failed; 2 something the user can mend, said in one line; 3 training diverged:
+two steps in a row or the last validation bound were not finite; 75 interrupted and saved, to go on with the same
+command.
 """
 
 import os
