@@ -5,10 +5,12 @@ from ctc_jax.distributions.categorical_times_continuous import CategoricalTimesC
 from ctc_jax.distributions.discretized_gaussian import DiscretizedGaussian
 from ctc_jax.distributions.discretized_logistic import DiscretizedLogistic
 from ctc_jax.distributions.grouped_ctc import GroupedCTC
+from ctc_jax.distributions.independent_pixels import IndependentPixels
 from ctc_jax.distributions.mask_group import MaskGroup
 from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.distributions.mask_site import MaskSite
-from ctc_jax.distributions.pixels import IndependentPixels, PixelBernoulli, PixelCategorical
+from ctc_jax.distributions.pixel_bernoulli import PixelBernoulli
+from ctc_jax.distributions.pixel_categorical import PixelCategorical
 from ctc_jax.distributions.registry import VALUE_FAMILIES
 
 __all__ = [

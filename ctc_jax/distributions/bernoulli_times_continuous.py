@@ -15,7 +15,7 @@ from ctc_jax.distributions.sparse_support import GatedSupport
 
 
 class BernoulliTimesContinuous(Distribution):
-    """x = m * s elementwise: 0 with probability 1 - pi, else s; the stochastic ReLU's law.
+    """x = m * s elementwise: 0 with probability 1 - pi, else s; the distribution of a stochastic ReLU.
 
     Reference measure: a point mass at 0 and Lebesgue elsewhere. `log p(0) = log(1 - pi)`, else
     `log p(x) = log pi + log f(x)`: a value behind a closed gate integrates out and is never scored. An open gate's

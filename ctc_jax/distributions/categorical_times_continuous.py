@@ -1,4 +1,4 @@
-"""A one-hot mask over K alternatives times one continuous value each. Tests: test_categorical_times_continuous.py."""
+"""A one-hot mask over K categories times one continuous value each. Tests: test_categorical_times_continuous.py."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ class CategoricalTimesContinuous(Distribution):
     entry at k, `log p(x) = log pi_k + log f_k(x_k)`: values that were not selected integrate out and are never scored.
     A vector without exactly one nonzero entry has density 0, save that with `off` the zero vector has mass `pi_off`
     (probabilistic max pooling has it, Lee et al. 2009). A selected value is 0 with probability 0, and draws that
-    underflow are kept from it (`continuous.nonzero`). The sum over the alternatives is numpyro's `MixtureSameFamily`.
+    underflow are kept from it (`continuous.nonzero`). The sum over the categories is numpyro's `MixtureSameFamily`.
 
     To numpyro the support is discrete, since no transformation of a real vector reaches it: NUTS and `Trace_ELBO`
     refuse it as a latent, `TraceGraph_ELBO` is right. Sample the values there, and sum over the mask or enumerate it
@@ -33,7 +33,7 @@ class CategoricalTimesContinuous(Distribution):
       off: whether the zero vector has a probability.
 
     Raises:
-      ValueError: values that are discrete or have an event shape; one alternative and no off state; logits and values
+      ValueError: values that are discrete or have an event shape; one category and no off state; logits and values
         of different K.
     """
 
@@ -52,20 +52,18 @@ class CategoricalTimesContinuous(Distribution):
         name = type(self).__name__
         continuous.check_values(values, name)
         if not values.batch_shape:
-            raise ValueError(
-                f"{name}: values have batch shape (); allowed: one that ends in the number of alternatives"
-            )
+            raise ValueError(f"{name}: values have batch shape (); allowed: one that ends in the number of categories")
         logits = continuous.as_float(logits)
-        masks, alternatives = jnp.shape(logits)[-1], values.batch_shape[-1]
-        if masks != alternatives + off:
+        masks, categories = jnp.shape(logits)[-1], values.batch_shape[-1]
+        if masks != categories + off:
             with_off = " and one for the off state" if off else ""
-            raise ValueError(f"{name}: {masks} logits; allowed: {alternatives}, one for each value{with_off}")
+            raise ValueError(f"{name}: {masks} logits; allowed: {categories}, one for each value{with_off}")
         if masks < 2:
-            raise ValueError(f"{name}: one alternative and no off state leaves no choice; allowed: two masks or more")
+            raise ValueError(f"{name}: one category and no off state leaves no choice; allowed: two masks or more")
         batch_shape = jnp.broadcast_shapes(jnp.shape(logits)[:-1], values.batch_shape[:-1])
         self.logits, self.off = jnp.broadcast_to(logits, (*batch_shape, masks)), off
-        self.values = continuous.expand(values, (*batch_shape, alternatives))
-        super().__init__(batch_shape, (alternatives,), validate_args=validate_args)
+        self.values = continuous.expand(values, (*batch_shape, categories))
+        super().__init__(batch_shape, (categories,), validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self) -> constraints.Constraint:

@@ -27,7 +27,7 @@ def check_values(values: Distribution, owner: str) -> None:
     """Refuses values that a mask cannot multiply.
 
     Args:
-      values: one value for each alternative, along the last batch dimension or elementwise.
+      values: one value for each category, along the last batch dimension or elementwise.
       owner: what they belong to, for the message.
 
     Raises:
@@ -39,7 +39,7 @@ def check_values(values: Distribution, owner: str) -> None:
         )
     if values.event_shape:
         raise ValueError(
-            f"{owner}: values have event shape {values.event_shape}; allowed: (), one number for each alternative"
+            f"{owner}: values have event shape {values.event_shape}; allowed: (), one number for each category"
         )
 
 

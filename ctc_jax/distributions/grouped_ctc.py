@@ -163,7 +163,7 @@ class GroupedCTC(Distribution):
         """Marginal mean in levels: exact, save that with `coefficients` earlier channels enter by their mean."""
         components, (height, width, channels) = self.loc.shape[-2], self.event_shape
         probs = jnp.moveaxis(self.mask_probs[..., :components], -1, 0)
-        probs = jnp.moveaxis(self.mask_group.spread(probs, height, width), 0, -1)
+        probs = jnp.moveaxis(self.mask_group.upsample(probs, height, width), 0, -1)
         mean = self._values(
             [self.loc[..., c] for c in range(channels)],
             [self.log_scale[..., c] for c in range(channels)],
@@ -191,7 +191,7 @@ class GroupedCTC(Distribution):
         """Values of the masks' components, black where the mask is off."""
         components, (height, width, channels) = self.loc.shape[-2], self.event_shape
         batch = mask.shape[:-2]
-        mask = self.mask_group.spread(mask, height, width)
+        mask = self.mask_group.upsample(mask, height, width)
         index = jnp.minimum(mask, components - 1)[..., None, None]
 
         def pick(parameter):

@@ -64,7 +64,7 @@ class MaskGroup:
         """Whether a condition holds at all of a group's positions."""
         return self.total((~array).astype(jnp.int32)) == 0
 
-    def spread(
+    def upsample(
         self, array: Shaped[Array, "*batch rows columns"], height: int, width: int
     ) -> Shaped[Array, "*batch height width"]:
         """Each group's entry at all of its positions."""

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from ctc_jax.distributions import IndependentPixels, PixelCategorical
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
-from ctc_jax.likelihoods.value_outputs import ScaleOptions
+from ctc_jax.likelihoods.scale import ScaleOptions
 from ctc_jax.options import Options
 
 

@@ -1,4 +1,4 @@
-"""Categorical-times-continuous: K alternatives for the pixels that share a mask. Tests: test_ctc.py."""
+"""Categorical-times-continuous: K components for the pixels that share a mask. Tests: test_ctc.py."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 from ctc_jax.distributions import VALUE_FAMILIES, GroupedCTC, MaskGroup
 from ctc_jax.distributions.mask_group import ALLOWED
 from ctc_jax.likelihoods.output_layer import values_last
-from ctc_jax.likelihoods.value_outputs import ScaleOptions, ValueOutputs
+from ctc_jax.likelihoods.scale import ScaleOptions
+from ctc_jax.likelihoods.value_outputs import ValueOutputs
 from ctc_jax.options import Options, option
 
 
@@ -26,7 +27,7 @@ class CTC(nn.Module):
         on the scale of one position's, spare components die before they have found a mode of their own.
       autoregressive: whether a channel's means depend linearly on the channels before it, with slopes in (-1, 1).
       off: whether one further component is exactly black.
-      scale: a key of `value_outputs.SCALES`.
+      scale: a key of `scale.SCALES`.
       fixed_scale: in levels.
     """
 

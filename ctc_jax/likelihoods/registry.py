@@ -6,8 +6,8 @@ from ctc_jax.errors import ConfigError
 from ctc_jax.likelihoods.bernoulli import BernoulliOptions
 from ctc_jax.likelihoods.categorical import CategoricalOptions
 from ctc_jax.likelihoods.ctc import CTCOptions
+from ctc_jax.likelihoods.scale import ScaleOptions
 from ctc_jax.likelihoods.unimodal import GaussianOptions, LogisticOptions
-from ctc_jax.likelihoods.value_outputs import ScaleOptions
 from ctc_jax.options import ConfigSection, OptionError, Options, Section
 
 REGISTRY: dict[str, type[Options]] = {

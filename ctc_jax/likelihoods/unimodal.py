@@ -6,7 +6,8 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from ctc_jax.distributions import DiscretizedGaussian, DiscretizedLogistic, IndependentPixels
-from ctc_jax.likelihoods.value_outputs import ScaleOptions, ValueOutputs
+from ctc_jax.likelihoods.scale import ScaleOptions
+from ctc_jax.likelihoods.value_outputs import ValueOutputs
 from ctc_jax.options import Options
 
 
@@ -17,7 +18,7 @@ class Unimodal(nn.Module):
       family: of the values.
       channels: of the image.
       bits: levels are 0..2^bits-1.
-      scale: a key of `value_outputs.SCALES`.
+      scale: a key of `scale.SCALES`.
       fixed_scale: in levels.
     """
 

@@ -1,7 +1,6 @@
 """Locations and scales of a value family from decoder features. Tests: test_value_outputs.py."""
 
 import math
-from dataclasses import dataclass
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -9,29 +8,11 @@ from jaxtyping import Array, Float
 
 from ctc_jax.distributions import MaskGroup
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
-from ctc_jax.options import Options, option
-
-SCALES = {
-    "pixel": "an output of the network",
-    "channel": "one parameter for each component and channel",
-    "shared": "one parameter for each channel, the same for all components",
-    "fixed": "the constant fixed_scale",
-}
 
 # Log levels that one unit of a scale's own parameter is worth. An optimizer with steps of a given size moves a lone
 # parameter much less than an output of the network, the sum over many; a scale that lags behind the locations costs
 # every pixel.
 LOG_SCALE_UNIT = 10.0
-
-
-@dataclass(frozen=True)
-class ScaleOptions(Options):
-    """Where the scales of values come from: of every likelihood whose values have one."""
-
-    scale: str = option(
-        "pixel", "scales of the values: " + "; ".join(map(": ".join, SCALES.items())), choices=tuple(SCALES)
-    )
-    fixed_scale: float = option(8.0, "in pixel levels: the scale where it is fixed, else its start", above=0)
 
 
 class ValueOutputs(nn.Module):
@@ -45,7 +26,7 @@ class ValueOutputs(nn.Module):
       components: K.
       channels: of the image.
       bits: levels are 0..2^bits-1.
-      scale: where scales come from, a key of `SCALES`.
+      scale: where scales come from, a key of `scale.SCALES`.
       fixed_scale: in levels.
       masks: further outputs, averaged over each group.
       others: further outputs at every position.
@@ -74,10 +55,10 @@ class ValueOutputs(nn.Module):
         number, half_range = self.components * self.channels, (2**self.bits - 1) / 2
         pixel = MaskGroup(1)
         apart = self.components if self.mask_group == pixel else 1
-        places = tuple((2 * (k % apart) + 1) / apart - 1 for k in range(self.components)) * self.channels
+        middles = tuple((2 * (k % apart) + 1) / apart - 1 for k in range(self.components)) * self.channels
         log_start = math.log(self.fixed_scale)
         units = ((half_range,) * number, (1.0,) * self.masks, (1.0,) * self.others)
-        start = (places, (0.0,) * self.masks, (0.0,) * self.others)
+        start = (middles, (0.0,) * self.masks, (0.0,) * self.others)
         gains = (0.1 if self.mask_group == pixel else 0.3, 0.1, 0.1)
         mean_over = (pixel, self.mask_group, pixel)
         if self.scale == "pixel":

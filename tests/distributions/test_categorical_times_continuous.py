@@ -150,7 +150,7 @@ def test_masks_are_told_where_values_underflow(values, off):
     assert jnp.isfinite(law.log_prob(x)).all()
 
 
-def test_values_that_overflow_leave_no_nan_at_other_alternatives():
+def test_values_that_overflow_leave_no_nan_at_other_categories():
     law = CategoricalTimesContinuous(jnp.zeros(3), dist.LogNormal(60.0, jnp.full(3, 30.0)))
     x = law.sample(jax.random.key(0), (2000,))
     assert jnp.isfinite(x).all()

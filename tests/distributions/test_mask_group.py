@@ -21,11 +21,11 @@ def test_totals_over_groups_match_loops(text, grid):
     np.testing.assert_allclose(group.total(jnp.asarray(array)), np.moveaxis(expected, -1, 0), rtol=1e-5, atol=1e-6)
 
 
-def test_spread_gives_each_position_its_groups_entry():
+def test_upsampling_gives_each_position_its_groups_entry():
     entries = jnp.arange(6).reshape(1, 2, 3)
-    spread = MaskGroup.parse("patch:2").spread(entries, 4, 6)
+    upsampled = MaskGroup.parse("patch:2").upsample(entries, 4, 6)
     expected = [[[i // 2 * 3 + j // 2 for j in range(6)] for i in range(4)]]
-    np.testing.assert_array_equal(spread, expected)
+    np.testing.assert_array_equal(upsampled, expected)
 
 
 def test_every_holds_only_where_all_positions_hold():

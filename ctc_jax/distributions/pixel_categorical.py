@@ -1,56 +1,15 @@
-"""Independent pixels: a distribution on levels whose last three batch axes are one image. Tests: test_pixels.py."""
+"""Levels with a logit each. Tests: test_pixel_categorical.py."""
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Num
-from numpyro.distributions import BernoulliLogits, CategoricalLogits, Distribution, Independent
+from numpyro.distributions import CategoricalLogits
 
 from ctc_jax.distributions.draw_categorical import draw_categorical
 from ctc_jax.distributions.levels import channels_first, told_levels
 from ctc_jax.distributions.log_categorical import log_categorical
-
-
-class IndependentPixels(Independent):
-    """`base` with `[*batch, height, width, channels]` of levels read as images.
-
-    Args:
-      base: a distribution on single levels that has a `mode`.
-    """
-
-    def __init__(self, base: Distribution, *, validate_args: bool | None = None):
-        super().__init__(base, 3, validate_args=validate_args)
-        self.has_enumerate_support = False  # that of a pixel's levels is not that of images
-
-    @property
-    def mode(self) -> Int[Array, "..."]:
-        """The most probable image, int32 levels."""
-        return self.base_dist.mode
-
-
-class PixelBernoulli(BernoulliLogits):
-    """Levels 0 and 1; arguments are broadcast explicitly, which numpyro leaves to rank promotion."""
-
-    def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
-        """Levels of shape `sample_shape + batch_shape`, int32."""
-        probs = jnp.broadcast_to(self.probs, tuple(sample_shape) + self.batch_shape)
-        return jax.random.bernoulli(key, probs).astype(jnp.int32)
-
-    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
-        """Log mass, nats, -inf at other numbers; leading axes of `value` may be more than those of the logits.
-
-        Not numpyro's, whose derivative at a logit of 0 is not y - 1/2.
-        """
-        value, outside = told_levels(value, 2)
-        shape = lax.broadcast_shapes(value.shape, self.batch_shape)
-        logits, value, outside = (jnp.broadcast_to(array, shape) for array in (self.logits, value, outside))
-        return jax.nn.log_sigmoid(jnp.where(value == 1, logits, -logits)) + outside
-
-    @property
-    def mode(self) -> Int[Array, "..."]:
-        """The more probable level, int32."""
-        return (self.logits > 0).astype(jnp.int32)
 
 
 class PixelCategorical(CategoricalLogits):
