@@ -4,7 +4,7 @@ from typing import Any
 
 import ml_collections
 
-from ctc_jax import data, likelihoods
+from ctc_jax import data, gradients, likelihoods
 from ctc_jax.errors import ConfigError, UserError, nearest
 
 Changes = dict[str, Any]
@@ -76,27 +76,6 @@ def posterior() -> dict:
     return {"name": "diagonal"}  # diagonal (a Gaussian with diagonal covariance)
 
 
-def estimator() -> dict:
-    """The gradient through discrete masks in the latents."""
-    return {
-        # pathwise (continuous latents); the others are in ctc_jax/gradients/registry.py. Those of one pass may stand
-        # with commas, one for each level of masks from the image upwards, that of masks on top last (ctc_hierarchy)
-        "name": "pathwise",
-        "samples": 2,  # masks per example (rloo, double_cv, arms, daps, source_baseline_unbiased, both flips)
-        "temperature": 1.0,  # of gumbel_softmax, st_gumbel, gumbel_rao, reinmax; the first of rebar and relax
-        "temperature_end": 1.0,  # reached by equal factors after temperature_steps (the former four)
-        "temperature_steps": 0,  # 0 keeps `temperature`
-        "second_order": 1.0,  # share of its correction to straight-through, 1 is the published one (reinmax)
-        "flips": 0,  # sampled for a mask, each a reward; 0 is 16 (single_flips) or 2 (diagonal_flips)
-        "control_values": True,  # take what is known of it out of the values' gradient (diagonal_flips)
-        "conditioned": 16,  # Gumbel draws conditioned on the mask, for one reward (gumbel_rao)
-        "decay": 0.99,  # of moving averages, a step (score_moving_average, nvil, source_baseline)
-        "baseline_width": 200,  # hidden units of what is learned (nvil, relax, both source_baselines)
-        "trust_region": 1.0,  # nats; the KL from the present masks is weighted with it (daps)
-        "entropy": 0.0,  # nats; weight of the masks' entropy (daps)
-    }
-
-
 def objective() -> dict:
     """What is maximized. Warm-up, free bits and annealing change the training loss, never a reported bound."""
     return {
@@ -159,7 +138,7 @@ SECTIONS = {
     "model": model,
     "likelihood": likelihoods.SECTION.defaults,
     "posterior": posterior,
-    "estimator": estimator,
+    "estimator": gradients.SECTION.defaults,
     "objective": objective,
     "train": train,
     "evaluate": evaluate,

@@ -18,7 +18,7 @@ BINARY = {
     "likelihood.name": "bernoulli",
     "model.width": 48,
     "model.latents": 16,
-    "estimator.second_order": 0.5,
+    "estimator.reinmax.second_order": 0.5,
     "train.learning_rate": 6e-3,
     "train.beta2": 0.99,
 }

@@ -25,14 +25,13 @@ RULES = {
 def baseline(arguments) -> list[dict]:
     """Rows: a rule on a snapshot; without a baseline is the published rule at a baseline of 0."""
     trainer = Trainer(configuration("small_ctc", arguments.learning_rate, {"data.name": arguments.data}))
-    experiment, config = trainer.experiment, trainer.config.estimator
+    experiment = trainer.experiment
     model, batch = experiment.model, frozen_batch(experiment)
 
     def candidate(label, name):
-        config.update(name=name, samples=2)
-        bound, entry = gradients.build(config, mask_kinds=model.mask_kinds), gradients.REGISTRY[name]
-        rewards = entry.rewards_in_all(config, model.mask_sizes.values())
-        return Candidate(label, entry, rewards, Sampler(model, bound), Learner(model, bound))
+        estimator = gradients.SECTION.part(experiment.config.estimator, name)
+        rewards = estimator.rewards_in_all(model.mask_sites)
+        return Candidate(label, estimator, rewards, Sampler(model, estimator), Learner(model, estimator))
 
     rules = [candidate(label, name) for label, name in RULES.items()]
     exact_rule, found, budget = rules[-1], [], 64 * arguments.keys

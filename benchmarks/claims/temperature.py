@@ -22,8 +22,9 @@ def temperature(arguments) -> list[dict]:
     for name in ("gumbel_softmax", "st_gumbel"):
         for start, end in arguments.schedules:
             config = configuration("categorical", arguments.learning_rate, {"data.name": arguments.data})
-            config.estimator.update(
-                name=name, temperature=start, temperature_end=end, temperature_steps=0 if start == end else steps
+            config.estimator.name = name
+            config.estimator[name].update(
+                temperature=start, temperature_end=end, temperature_steps=0 if start == end else steps
             )
             rows += curve(config, name, start, end, arguments)
     return rows

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key
 
 from benchmarks.gradients.statistics import Draws
 from ctc_jax.data import Batch
-from ctc_jax.gradients import BoundEstimator
+from ctc_jax.gradients import AbstractEstimator
 from ctc_jax.models.mask_vae import MaskVAE
 from ctc_jax.training import moving_averages
 
@@ -94,7 +94,7 @@ class Sampler:
       draw: `(model, estimator, params, key, batch)` to one estimate, flat parts by name.
     """
 
-    def __init__(self, model: MaskVAE, estimator: BoundEstimator, draw: Callable = draw):
+    def __init__(self, model: MaskVAE, estimator: AbstractEstimator, draw: Callable = draw):
         self.model, self.estimator, self.draw = model, estimator, draw
         self._zeros: dict[str, Array] | None = None
         self._step = jax.jit(self._accumulate, donate_argnums=0)
@@ -159,7 +159,7 @@ class Sampler:
         return Running(count, mean, scatter, cosines)
 
 
-def whole_gradient(model: MaskVAE, estimator: BoundEstimator) -> Callable[[Any, Key[Array, ""], Batch], Any]:
+def whole_gradient(model: MaskVAE, estimator: AbstractEstimator) -> Callable[[Any, Key[Array, ""], Batch], Any]:
     """`(params, key, batch)` to the gradient in all parameters, as a step of training takes it; compiled."""
     ready = dataclasses.replace(model, estimator=estimator)
 
@@ -178,7 +178,7 @@ class Learner:
       learning_rate: Adam's; moving averages take their own steps.
     """
 
-    def __init__(self, model: MaskVAE, estimator: BoundEstimator, learning_rate: float = 1e-3):
+    def __init__(self, model: MaskVAE, estimator: AbstractEstimator, learning_rate: float = 1e-3):
         self.model, self.estimator = model, estimator
         self.optimizer = moving_averages.apart(optax.adam(learning_rate))
         self._step = jax.jit(self._one)

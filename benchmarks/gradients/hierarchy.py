@@ -29,9 +29,9 @@ from benchmarks.harness.snapshots import frozen_batch, parameters
 from benchmarks.harness.timing import median_ms, take_turns
 from benchmarks.harness.trainer import Trainer
 from configs import cifar_hierarchy, hierarchy
-from ctc_jax import gradients
 from ctc_jax.data import Batch
-from ctc_jax.gradients import BoundEstimator
+from ctc_jax.gradients import REGISTRY, AbstractEstimator, SinglePass
+from ctc_jax.gradients.estimator import BOTH
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 
 SHAPES = {"data.name": "shapes", "likelihood.name": "ctc", "likelihood.ctc.components": 5, "train.clip_norm": 1_000.0}
@@ -71,7 +71,7 @@ class Candidate:
 
 
 def draw(
-    model: CTCHierarchy, estimators: Sequence[BoundEstimator], params: Any, key: Key[Array, ""], batch: Batch
+    model: CTCHierarchy, estimators: Sequence[AbstractEstimator], params: Any, key: Key[Array, ""], batch: Batch
 ) -> dict[str, Float[Array, " components"]]:
     """One estimate of the gradient of the batch's mean ELBO, nats, flat, by part of the recognition model.
 
@@ -95,57 +95,55 @@ def draw(
     return {name: jax.flatten_util.ravel_pytree(part)[0] for name, part in parts.items()}
 
 
-def either(estimators: Sequence[BoundEstimator], chosen: Int[Array, ""]) -> BoundEstimator:
+def either(estimators: Sequence[SinglePass], chosen: Int[Array, ""]) -> SinglePass:
     """The one of several whose masks carry their own gradient that a number says."""
 
-    def mask(key, logits, *, kind, step=None):
-        return jax.lax.switch(chosen, [partial(one.mask, kind=kind, step=step) for one in estimators], key, logits)
+    class Either(SinglePass):
+        unbiased, kinds = False, estimators[0].kinds
 
-    return dataclasses.replace(estimators[0], mask=mask)
+        def mask(self, key, logits, *, kind, step=None):
+            return jax.lax.switch(chosen, [partial(one.mask, kind=kind, step=step) for one in estimators], key, logits)
+
+    return Either()
 
 
-def without_gradient(key, logits, *, kind, step=None):
+class WithoutGradient(SinglePass):
     """A plain sample."""
-    del step
-    return kind.sample(key, logits)[0]
+
+    unbiased, kinds = False, BOTH
+
+    def mask(self, key, logits, *, kind, step=None):
+        """A sample, which carries no gradient."""
+        del step
+        return kind.sample(key, logits)[0]
 
 
 def candidates(trainer: Trainer, names: Sequence[str], samples: int) -> list[Candidate]:
     """Estimators of these names that serve the hierarchy and learn nothing, at so many samples if they take some."""
     model, found = trainer.experiment.model, []
-    chosen = variants(model, most_rewards=MOST_REWARDS, names=names)
-    chosen = [
-        one for one in chosen if not one.entry.learned and one.label in (one.entry.name, f"{one.entry.name}-{samples}")
-    ]
-    single = [one for one in chosen if one.entry.family == "single_pass"]
-    several = [bound(trainer, one.entry.name, one.samples) for one in single]
-    if several:
-        shared = Sampler(model, (*several, dataclasses.replace(several[0], mask=without_gradient)), draw)
+    chosen = variants(model, most_rewards=MOST_REWARDS, names=names, options=trainer.config.estimator)
+    chosen = [one for one in chosen if not one.estimator.learned and one.label in (one.name, f"{one.name}-{samples}")]
+    single = [one for one in chosen if isinstance(one.estimator, SinglePass)]
+    if single:
+        shared = Sampler(model, (*(one.estimator for one in single), WithoutGradient()), draw)
         found = [Candidate(one.label, False, 1, shared, index) for index, one in enumerate(single)]
         found.append(Candidate(HELD, False, 1, shared, len(single)))
     for one in chosen:
-        if one.entry.family != "single_pass":
-            sampler = Sampler(model, (bound(trainer, one.entry.name, one.samples),), draw)
-            found.append(Candidate(one.label, one.entry.unbiased, one.rewards, sampler))
+        if one not in single:
+            sampler = Sampler(model, (one.estimator,), draw)
+            found.append(Candidate(one.label, one.estimator.unbiased, one.rewards, sampler))
     return found
 
 
 def reference(trainer: Trainer, found: Sequence[Candidate]) -> Candidate:
     """An unbiased estimator of little noise that serves the depth; one of those found, if it is among them."""
     model = trainer.experiment.model
-    asked = {"mask_kinds": model.mask_kinds, "levels": model.mask_levels, "values": model.mask_values}
-    name, samples = next(of for of in REFERENCES if gradients.REGISTRY[of[0]].serves(linear=model.mask_linear, **asked))
+    name, samples = next(of for of in REFERENCES if not REGISTRY[of[0]].refuses(model.mask_sites))
     known = {one.name: one for one in found}
     if f"{name}-{samples}" in known:
         return known[f"{name}-{samples}"]
-    return Candidate(f"{name}-{samples}", True, samples, Sampler(model, (bound(trainer, name, samples),), draw))
-
-
-def bound(trainer: Trainer, name: str, samples: int) -> BoundEstimator:
-    """An estimator for a trainer's model."""
-    config, model = trainer.config.estimator.copy_and_resolve_references(), trainer.experiment.model
-    config.update(name=name, samples=samples)
-    return gradients.build(config, mask_kinds=model.mask_kinds, levels=model.mask_levels, linear=model.mask_linear)
+    estimator = REGISTRY[name](samples=samples)
+    return Candidate(f"{name}-{samples}", True, samples, Sampler(model, (estimator,), draw))
 
 
 def figures(draws: Draws, reference: Float[np.ndarray, "blocks components"]) -> dict[str, float]:

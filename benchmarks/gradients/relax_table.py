@@ -36,7 +36,7 @@ def train(name: str, arguments) -> dict:
     config = mnist_bernoulli_latents.get_config("static")
     config.estimator.name = name
     if name == "gumbel_softmax":
-        config.estimator.temperature = arguments.concrete_temperature
+        config.estimator.gumbel_softmax.temperature = arguments.concrete_temperature
     if arguments.learning_rate:
         config.train.learning_rate = arguments.learning_rate
     config.train.steps = arguments.steps

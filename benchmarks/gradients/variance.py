@@ -43,14 +43,14 @@ class Candidate(NamedTuple):
 
     Attributes:
       name: the registry's, with the number of samples where it takes some.
-      entry: the registry's.
+      estimator: with its options.
       rewards: it takes for an example.
       sampler: of its gradient.
       learner: of what it learns.
     """
 
     name: str
-    entry: gradients.Estimator
+    estimator: gradients.AbstractEstimator
     rewards: int
     sampler: Sampler
     learner: Learner
@@ -67,19 +67,19 @@ def candidates(
       names: of the registry; empty is all.
       hold_values: every draw has the same values.
     """
-    model, config = trainer.experiment.model, trainer.config.estimator.copy_and_resolve_references()
-    chosen = variants(model, most_rewards=most_rewards, names=["rloo", *names] if names else [])
+    model, options = trainer.experiment.model, trainer.config.estimator
+    chosen = variants(model, most_rewards=most_rewards, names=["rloo", *names] if names else [], options=options)
     # Leave-one-out with as many rewards as each other: those of one reward are compared with two.
-    compared = {one.rewards for one in chosen if one.entry.name != "enumerate"} - {1}
-    of_rloo = {one.rewards for one in chosen if one.entry.name == "rloo"}
-    rloo = gradients.REGISTRY["rloo"]
-    chosen += [Variant(f"rloo-{rewards}", rloo, rewards, rewards) for rewards in sorted(compared - of_rloo)]
+    compared = {one.rewards for one in chosen if one.name != "enumerate"} - {1}
+    of_rloo = {one.rewards for one in chosen if one.name == "rloo"}
+    chosen += [
+        Variant(f"rloo-{rewards}", "rloo", gradients.RLOO(samples=rewards), rewards)
+        for rewards in sorted(compared - of_rloo)
+    ]
     found, draw_one = [], partial(draw, values_key=jax.random.key(0) if hold_values else None)
     for one in chosen:
-        config.update(name=one.entry.name, samples=one.samples)
-        bound = gradients.build(config, mask_kinds=model.mask_kinds, values=model.mask_values)
-        sampler = Sampler(model, bound, draw_one)
-        found.append(Candidate(one.label, one.entry, one.rewards, sampler, Learner(model, bound)))
+        sampler, learner = Sampler(model, one.estimator, draw_one), Learner(model, one.estimator)
+        found.append(Candidate(one.label, one.estimator, one.rewards, sampler, learner))
     return found
 
 
@@ -93,7 +93,7 @@ def reference(candidates: Sequence[Candidate], params, batch: Batch, keys: int, 
 
     One row where it is exact: its draws agree.
     """
-    pilots = {one.name: one for one in candidates if one.entry.unbiased and not one.entry.learned}
+    pilots = {one.name: one for one in candidates if one.estimator.unbiased and not one.estimator.learned}
     counts = {name: keys_for(one.rewards, 4 * keys, 4 * budget) for name, one in pilots.items()}
     variances = {
         name: one.sampler(params, batch, seed=PILOT, blocks=2, size=8)["logits"].variance
@@ -133,7 +133,7 @@ def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tup
         draws = one.sampler(
             all_params[one.name], batch, seed=MEASURED, blocks=BLOCKS, size=count // BLOCKS, reference=centers
         )
-        row = {"estimator": one.name, "unbiased": "yes" if one.entry.unbiased else "no", "rewards": one.rewards}
+        row = {"estimator": one.name, "unbiased": "yes" if one.estimator.unbiased else "no", "rewards": one.rewards}
         row["keys"] = count
         for part, found in draws.items():
             measured = bias(found.means, exact[part])
@@ -148,7 +148,8 @@ def rows_of(candidates, all_params, batch, exact, keys: int, budget: int) -> tup
         rows.append(row)
     for row in rows:
         for part in exact:
-            of_rloo = {one.rewards: variances[one.name, part] for one in candidates if one.entry.name == "rloo"}
+            rloo = [one for one in candidates if isinstance(one.estimator, gradients.RLOO)]
+            of_rloo = {one.rewards: variances[one.name, part] for one in rloo}
             row[f"{part} ratio"] = ratio_to_rloo(variances[row["estimator"], part], row["rewards"], of_rloo)
     return rows, variances
 

@@ -4,6 +4,7 @@ A plain step is that of straight_through: one mask, one pass. Whole steps as the
 configs/mnist_bernoulli_latents.py, mnist_categorical_latents.py or mnist_ctc_latents.py.
 """
 
+import dataclasses
 import gc
 import importlib
 
@@ -12,6 +13,7 @@ from benchmarks.harness.machine import limit_threads
 from benchmarks.harness.results import RESULTS, parser, write
 from benchmarks.harness.timing import median_ms, ratio, take_turns
 from benchmarks.harness.trainer import Trainer
+from ctc_jax.gradients import REGISTRY, AbstractEstimator
 
 PLAIN = "straight_through"
 
@@ -31,16 +33,17 @@ def main() -> None:
     limit_threads(arguments.threads)
     module = importlib.import_module(f"configs.mnist_{arguments.latent}_latents")
 
-    def trainer(name: str, samples: int) -> Trainer:
+    def trainer(name: str, estimator: AbstractEstimator) -> Trainer:
         config = module.get_config("" if arguments.preset == "linear" else arguments.preset)
-        config.estimator.update(name=name, samples=samples)
+        config.estimator.name = name
+        config.estimator.update({name: dataclasses.asdict(estimator)})
         config.train.batch_size = arguments.batch_size
         config.data.update(name=arguments.data, binarization="dynamic" if arguments.data == "mnist" else "none")
         return Trainer(config)
 
-    plain, rows = trainer(PLAIN, 2), []
-    for label, entry, samples, rewards in variants(plain.experiment.model, most_rewards=arguments.most_rewards):
-        one = plain if label == PLAIN else trainer(entry.name, samples)
+    plain, rows = trainer(PLAIN, REGISTRY[PLAIN]()), []
+    for label, name, estimator, rewards in variants(plain.experiment.model, most_rewards=arguments.most_rewards):
+        one = plain if label == PLAIN else trainer(name, estimator)
         times = take_turns(
             {PLAIN: plain.advance, label: one.advance}, rounds=arguments.rounds, seconds=arguments.turn_seconds
         )

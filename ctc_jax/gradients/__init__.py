@@ -1,57 +1,72 @@
 """Gradients of expected rewards through sampled masks."""
 
 from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
-from ctc_jax.gradients.checks import check_logits, check_masks
-from ctc_jax.gradients.dirichlet_copula import arms
-from ctc_jax.gradients.estimator import BoundEstimator, Estimator
-from ctc_jax.gradients.exact import enumerate_masks, local_expectation
-from ctc_jax.gradients.low_rank import low_rank_local_expectation
-from ctc_jax.gradients.pathwise_baseline import source_baseline, source_baseline_unbiased
-from ctc_jax.gradients.per_latent import PerLatent, build_per_latent
-from ctc_jax.gradients.registry import REGISTRY, build
-from ctc_jax.gradients.relaxed import gumbel_rao, gumbel_softmax, reinmax, st_gumbel, straight_through
-from ctc_jax.gradients.relaxed_control import rebar, relax
-from ctc_jax.gradients.sampled_flips import diagonal_flips, single_flips
-from ctc_jax.gradients.score_function import disarm, double_cv, muprop, rloo, score
+from ctc_jax.distributions.mask_site import MaskSite
+from ctc_jax.gradients.arms import ARMS
+from ctc_jax.gradients.daps import DAPS
+from ctc_jax.gradients.disarm import DisARM
+from ctc_jax.gradients.double_cv import DoubleCV
+from ctc_jax.gradients.enumeration import Enumerate
+from ctc_jax.gradients.estimator import AbstractEstimator, Nested, Pathwise, Score, SinglePass
+from ctc_jax.gradients.gumbel_rao import GumbelRao
+from ctc_jax.gradients.gumbel_softmax import GumbelSoftmax, STGumbel
+from ctc_jax.gradients.local_expectation import LocalExpectation
+from ctc_jax.gradients.low_rank_local_expectation import LowRankLocalExpectation
+from ctc_jax.gradients.moving_average import ScoreMovingAverage
+from ctc_jax.gradients.muprop import MuProp
+from ctc_jax.gradients.nvil import NVIL
+from ctc_jax.gradients.registry import REGISTRY, SECTION, PerSite, build
+from ctc_jax.gradients.reinmax import ReinMax
+from ctc_jax.gradients.relaxed_control import REBAR, RELAX
+from ctc_jax.gradients.rloo import RLOO
+from ctc_jax.gradients.sampled_flips import DiagonalFlips, SingleFlips
+from ctc_jax.gradients.score_function import ScoreFunction
+from ctc_jax.gradients.source_baseline import SourceBaseline, SourceBaselineUnbiased
 from ctc_jax.gradients.sparse_reward import SparseReward
-from ctc_jax.gradients.stick_breaking import disarm_stick_breaking
+from ctc_jax.gradients.stick_breaking import DisARMStickBreaking
+from ctc_jax.gradients.straight_through import StraightThrough
 from ctc_jax.gradients.surrogate import Estimate
 from ctc_jax.gradients.vimco import vimco
 
 __all__ = [
+    "ARMS",
     "BERNOULLI",
     "CATEGORICAL",
+    "DAPS",
+    "NVIL",
+    "REBAR",
     "REGISTRY",
-    "BoundEstimator",
+    "RELAX",
+    "RLOO",
+    "SECTION",
+    "AbstractEstimator",
+    "DiagonalFlips",
+    "DisARM",
+    "DisARMStickBreaking",
+    "DoubleCV",
+    "Enumerate",
     "Estimate",
-    "Estimator",
+    "GumbelRao",
+    "GumbelSoftmax",
+    "LocalExpectation",
+    "LowRankLocalExpectation",
     "MaskKind",
-    "PerLatent",
+    "MaskSite",
+    "MuProp",
+    "Nested",
+    "Pathwise",
+    "PerSite",
+    "ReinMax",
+    "STGumbel",
+    "Score",
+    "ScoreFunction",
+    "ScoreMovingAverage",
+    "SingleFlips",
+    "SinglePass",
+    "SourceBaseline",
+    "SourceBaselineUnbiased",
     "SparseReward",
-    "arms",
+    "StraightThrough",
     "build",
-    "build_per_latent",
-    "check_logits",
-    "check_masks",
-    "diagonal_flips",
-    "disarm",
-    "disarm_stick_breaking",
-    "double_cv",
-    "enumerate_masks",
-    "gumbel_rao",
-    "gumbel_softmax",
-    "local_expectation",
-    "low_rank_local_expectation",
-    "muprop",
-    "rebar",
-    "reinmax",
-    "relax",
-    "rloo",
-    "score",
-    "single_flips",
-    "source_baseline",
-    "source_baseline_unbiased",
-    "st_gumbel",
-    "straight_through",
     "vimco",
 ]

@@ -5,18 +5,23 @@ Both are differentiable in the logits at fixed noise. Those of a categorical mas
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 
-from ctc_jax.distributions.mask_kind import MaskKind
+from ctc_jax.distributions.mask_kind import BERNOULLI, MaskKind
 
 
-def perturb(key, logits, *, kind: MaskKind):
+def perturb(
+    key: Key[Array, ""], logits: Float[Array, "batch *masks"], *, kind: MaskKind
+) -> Float[Array, "batch *masks"]:
     """z such that `kind.harden(z)` is a sample."""
     return _normalized(logits, kind) + kind.noise(key, logits.shape)
 
 
-def perturb_given(key, logits, masks, *, kind: MaskKind):
+def perturb_given(
+    key: Key[Array, ""], logits: Float[Array, "batch *masks"], masks: Float[Array, "batch *masks"], *, kind: MaskKind
+) -> Float[Array, "batch *masks"]:
     """z given that `kind.harden(z)` is `masks` (Tucker et al. 2017, appendix)."""
-    if kind.name == "bernoulli":
+    if kind is BERNOULLI:
         noise = kind.noise(key, logits.shape)
         on, off = (jax.nn.softplus(noise + jax.nn.softplus(sign * logits)) for sign in (1.0, -1.0))
         return jnp.where(masks > 0, on, -off)
@@ -27,5 +32,5 @@ def perturb_given(key, logits, masks, *, kind: MaskKind):
     return jnp.where(masks > 0, -first, below)
 
 
-def _normalized(logits, kind):
-    return logits if kind.name == "bernoulli" else jax.nn.log_softmax(logits)
+def _normalized(logits: Float[Array, "batch *masks"], kind: MaskKind) -> Float[Array, "batch *masks"]:
+    return logits if kind is BERNOULLI else jax.nn.log_softmax(logits)

@@ -1,4 +1,4 @@
-"""One hidden layer, for what estimators learn. Tests: tests/gradients/test_small_network.py."""
+"""A network of one hidden layer, for what estimators learn. Tests: tests/gradients/test_small_network.py."""
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,6 @@ def apply(params: dict, features: Float[Array, "batch inputs"]) -> Float[Array, 
 
 
 def of_input(params: dict, context: Float[Array, "batch inputs"] | None, batch: int) -> Float[Array, "batch outputs"]:
-    """Of an example's features, which are held; None are no features."""
+    """The outputs for an example's features, which no gradient reaches; None are no features."""
     features = jnp.zeros((batch, 0)) if context is None else jax.lax.stop_gradient(context)
     return apply(params, features)

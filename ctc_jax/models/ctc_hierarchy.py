@@ -8,7 +8,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.gradients import BoundEstimator, PerLatent
+from ctc_jax.distributions.mask_kind import BERNOULLI, KINDS
+from ctc_jax.gradients import AbstractEstimator, MaskSite, PerSite
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models import latent_chain
 from ctc_jax.models.applied_network import TOP, AppliedNetwork
@@ -38,7 +39,7 @@ class CTCHierarchy:
 
     network: HierarchyNetwork
     pooling: SOMPooling | None = None
-    estimator: BoundEstimator | PerLatent | None = None
+    estimator: AbstractEstimator | PerSite | None = None
     mask_values: bool = True
     mask_linear: bool = False
     mask_kl: bool = True
@@ -67,6 +68,16 @@ class CTCHierarchy:
     def mask_sizes(self) -> dict[str, tuple[int, int]]:
         """Places of each latent that has masks, and alternatives at each."""
         return {name: (places, alternatives) for name, _, places, alternatives in self._sizes()}
+
+    @property
+    def mask_sites(self) -> tuple[MaskSite, ...]:
+        """Latents with masks, from the image upwards."""
+        sites = []
+        for name, kind in self.mask_latents.items():
+            dimensions, categories = self.mask_sizes[name]
+            shape = (dimensions,) if kind == BERNOULLI.name else (dimensions, categories)
+            sites.append(MaskSite(name, KINDS[kind], shape, valued=True, coupled=self.mask_kl))
+        return tuple(sites)
 
     @property
     def names(self) -> tuple[str, ...]:

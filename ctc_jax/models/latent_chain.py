@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ctc_jax.gradients import BoundEstimator, PerLatent
+from ctc_jax.gradients import AbstractEstimator, PerSite, Score, SinglePass
 from ctc_jax.gradients.surrogate import zero
 from ctc_jax.models.gaussian_law import GaussianLaw
 from ctc_jax.models.mask_law import MaskLaw
@@ -113,7 +113,7 @@ def draw(chain: LatentChain, key: Key[Array, ""], mask_of: Callable[[str], Calla
 def elbo_terms(
     chain: LatentChain,
     key: Key[Array, ""],
-    estimator: BoundEstimator | PerLatent | None,
+    estimator: AbstractEstimator | PerSite | None,
     *,
     params: Mapping[str, Any],
     context: Float[Array, "batch features"],
@@ -138,11 +138,11 @@ def elbo_terms(
     if estimator is None:
         drawn = draw(chain, key)
         return ElboTerms(drawn.log_likelihood, drawn.kl)
-    if isinstance(estimator, PerLatent) or estimator.mask is not None:
+    if isinstance(estimator, (PerSite, SinglePass)):
         drawn = draw(chain, key, lambda name: partial(estimator.of(name).mask, step=step))
         return ElboTerms(drawn.log_likelihood, drawn.kl)
     options = {"params": params, "context": context}
-    if estimator.combine is not None:
+    if isinstance(estimator, Score):
         return _by_score(chain, key, estimator, kl_weight, **options)
     return _nested(chain, key, estimator, kl_weight, step=step, **options)
 

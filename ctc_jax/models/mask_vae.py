@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.gradients import BERNOULLI, SparseReward
+from ctc_jax.gradients import BERNOULLI, MaskSite, SparseReward
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.models.mask_law import MaskLaw
 from ctc_jax.models.mask_network import MaskNetwork
@@ -64,6 +64,12 @@ class MaskVAE:
     def mask_values(self) -> bool:
         """Whether its masks multiply values."""
         return self.network.latent.valued
+
+    @property
+    def mask_sites(self) -> tuple[MaskSite, ...]:
+        """Its one latent."""
+        latent = self.network.latent
+        return (MaskSite("z", latent.kind, latent.shape, latent.valued, linear=True),)
 
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32; those that an estimator learns under "estimator"."""

@@ -24,9 +24,6 @@ from ctc_jax.training.step import TrainStep
 STEPS_PER_CALL = {"cpu": 1}
 STEPS_PER_CALL_ACCELERATOR = 50
 
-# Of an example: more are a mistake in the number of masks, not a computation that would end.
-MAXIMUM_REWARDS = 2**16
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -114,23 +111,12 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     dtype = compute_dtype(config.train.compute_dtype)
     model = models.build(config.model, config.posterior, likelihood, space, dtype)
     if not model.mask_kinds:
-        gradients.build(config.estimator, mask_kinds=model.mask_kinds)
+        gradients.build(config.estimator, ())
         return model
-    if "," in config.estimator.name:
-        return dataclasses.replace(model, estimator=gradients.build_per_latent(config.estimator, model.mask_latents))
-    estimator = gradients.build(
-        config.estimator,
-        mask_kinds=model.mask_kinds,
-        levels=model.mask_levels,
-        linear=model.mask_linear,
-        values=model.mask_values,
-    )
-    if estimator.entry.rewards_in_all(config.estimator, model.mask_sizes.values()) > MAXIMUM_REWARDS:
-        masks = " and ".join(f"{places} masks of {alternatives}" for places, alternatives in model.mask_sizes.values())
-        allowed = f"at most {MAXIMUM_REWARDS:,} rewards an example; {masks} would take more"
-        raise ConfigError("estimator.name", config.estimator.name, allowed)
-    if config.objective.free_nats and model.mask_kl and estimator.entry.family != "single_pass":
-        allowed = f"0 with estimator.name {estimator.entry.name}: it rewards masks by the whole KL of the levels below"
+    estimator = gradients.build(config.estimator, model.mask_sites)
+    by_score_or_nested = not isinstance(estimator, (gradients.SinglePass, gradients.PerSite))
+    if config.objective.free_nats and model.mask_kl and by_score_or_nested:
+        allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
         raise ConfigError("objective.free_nats", config.objective.free_nats, allowed)
     return dataclasses.replace(model, estimator=estimator)
 

@@ -1,5 +1,6 @@
 """Rewards on few masks, whose exact gradients come from a sum over all of them written here once more."""
 
+import dataclasses
 import itertools
 from typing import Any, NamedTuple
 
@@ -8,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.base import get_config
 from ctc_jax.distributions.mask_kind import KINDS
-from ctc_jax.gradients import SparseReward, registry
+from ctc_jax.gradients import REGISTRY, MaskSite, SparseReward
 
 
 def gradient(function, argnums=0):
@@ -23,7 +23,7 @@ class Problem(NamedTuple):
 
     Attributes:
       kind: of the masks.
-      logits: `[batch, places]` or `[batch, places, categories]`.
+      logits: `[batch, dimensions]` or `[batch, dimensions, categories]`.
       weights: what the reward closes over.
       reward: `(weights, masks) -> [batch]`.
       exact: gradient in (logits, weights) of the expectation, summed over the batch, float64.
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 
 
 def smooth(weights, masks):
-    """A small network of the masks: no place acts alone."""
+    """A small network of the masks: no mask acts alone."""
     hidden = jnp.tanh(masks.reshape(len(masks), -1) @ weights["in"])
     return hidden @ weights["out"] + 0.3 * jnp.sum(hidden, axis=-1) ** 2
 
@@ -71,8 +71,8 @@ def build(name, shape, reward_name):
     if reward_name == "values":
         weights["values"], reward = 1.0 + jax.random.normal(keys[3], shape), values
     choices = np.eye(shape[-1]) if name == "categorical" else np.arange(2.0)
-    places = shape[1] if name == "categorical" else size
-    masks = np.stack([np.stack(chosen).reshape(shape[1:]) for chosen in itertools.product(choices, repeat=places)])
+    dimensions = shape[1] if name == "categorical" else size
+    masks = np.stack([np.stack(chosen).reshape(shape[1:]) for chosen in itertools.product(choices, repeat=dimensions)])
 
     def expectation(logits, weights):
         every = jnp.broadcast_to(jnp.asarray(masks, jnp.float32)[:, None], (len(masks), *shape))
@@ -97,17 +97,29 @@ def sparse(weights, masks):
     return SparseReward(weights.get("values", jnp.ones(masks.shape)), weights["in"], rest)
 
 
-def learned(name, problem, **changes):
+def options_of(part):
+    """Names of the options of an estimator's class."""
+    return [field.name for field in dataclasses.fields(part)]
+
+
+def learned(name, problem, **options):
     """The registry's estimator with parameters away from their start, on features of two numbers an example."""
-    config = get_config().estimator
-    config.update({"name": name, "baseline_width": 4, "temperature": 0.7, **changes})
-    bound = registry.build(config, mask_kinds=frozenset({problem.kind.name}))
-    params = bound.init(jax.random.key(3), problem.logits.shape[1:], 2)
+    part = REGISTRY[name]
+    small = {"width": 4, "temperature": 0.7}
+    options = {key: value for key, value in small.items() if key in options_of(part)} | options
+    estimator = part(**options)
+    params = estimator.init(jax.random.key(3), problem.logits.shape[1:], 2)
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(4), len(leaves))
     moved = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
     context = jax.random.normal(jax.random.key(5), (len(problem.logits), 2))
-    return bound, tree.unflatten(moved), context
+    return estimator, tree.unflatten(moved), context
+
+
+def site(kind="categorical", masks=3, categories=5, name="z", **facts):
+    """A latent with masks that has all an estimator can ask for."""
+    shape = (masks,) if kind == "bernoulli" else (masks, categories)
+    return MaskSite(name, KINDS[kind], shape, **{"valued": True, "linear": True, **facts})
 
 
 def linear(kind, shape):

@@ -1,19 +1,16 @@
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL
-from ctc_jax.gradients import relaxed
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, GumbelRao, GumbelSoftmax, ReinMax, STGumbel, StraightThrough
 from tests.gradients.conftest import Problem, build, gradients, linear, z_scores
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])
 def test_straight_through_is_exact_on_a_linear_reward(kind, shape):
     problem = linear(kind, shape)
-    (by_logits, _), _ = gradients(problem, relaxed.straight_through, keys=8)
+    (by_logits, _), _ = gradients(problem, StraightThrough(), keys=8)
     np.testing.assert_allclose(by_logits, np.stack([problem.exact[0]] * 8), rtol=1e-5, atol=1e-6)
 
 
@@ -33,10 +30,10 @@ def test_reinmax_is_unbiased_up_to_second_order(square):
         return jax.nn.softmax(logits[0, 0]) @ reward(weights, jnp.eye(5)[:, None])
 
     problem = Problem(CATEGORICAL, logits, weights, reward, jax.grad(expectation, argnums=(0, 1))(logits, weights))
-    found, _ = gradients(problem, relaxed.reinmax)
+    found, _ = gradients(problem, ReinMax())
     assert np.abs(z_scores(found, problem.exact)).max() < 4.5
     if square:
-        found, _ = gradients(problem, relaxed.straight_through)
+        found, _ = gradients(problem, StraightThrough())
         assert np.abs(z_scores(found, problem.exact)).max() > 10
 
 
@@ -48,30 +45,30 @@ def test_without_its_correction_reinmax_is_straight_through_and_with_part_of_it_
     def reward(masks):
         return jnp.sum((masks[:, 0] @ form) * masks[:, 0], axis=-1)
 
-    def gradient(estimator, key, **options):
-        return jax.grad(lambda at: jnp.sum(estimator(key, at, reward, kind=CATEGORICAL, **options).surrogate))(logits)
+    def gradient(estimator, key):
+        return jax.grad(lambda at: jnp.sum(estimator(key, at, reward, kind=CATEGORICAL).surrogate))(logits)
 
-    def mean(estimator, **options):
+    def mean(estimator):
         """Over the three masks, each by a key that draws it, with its probability."""
-        masks, found = jax.vmap(lambda key: (CATEGORICAL.sample(key, logits)[0], gradient(estimator, key, **options)))(
+        masks, found = jax.vmap(lambda key: (CATEGORICAL.sample(key, logits)[0], gradient(estimator, key)))(
             jax.random.split(jax.random.key(0), 32)
         )
         first = [int(np.argmax(np.asarray(masks)[:, 0, 0, alternative])) for alternative in range(3)]
         return np.einsum("k,k...->...", np.asarray(jax.nn.softmax(logits[0, 0]), np.float64), np.asarray(found)[first])
 
     exact = jax.grad(lambda at: jax.nn.softmax(at[0, 0]) @ jnp.diag(form))(logits)
-    plain = mean(relaxed.straight_through)
-    np.testing.assert_allclose(mean(relaxed.reinmax, second_order=0.0), plain, rtol=1e-5, atol=1e-6)
+    plain = mean(StraightThrough())
+    np.testing.assert_allclose(mean(ReinMax(second_order=0.0)), plain, rtol=1e-5, atol=1e-6)
     assert np.abs(plain - exact).max() > 0.05
     for share in (0.25, 0.5, 1.0):
-        found = mean(relaxed.reinmax, second_order=share)
+        found = mean(ReinMax(second_order=share))
         np.testing.assert_allclose(found - exact, (1 - share) * (plain - exact), rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_reinmax_of_a_gate_is_that_of_a_choice_of_two(temperature):
     """Of logits (phi, 0): in the mean also for a reward of third order, where neither is exact."""
-    reinmax = partial(relaxed.reinmax, temperature=temperature)
+    reinmax = ReinMax(temperature=temperature)
     logits = jnp.array([[0.7]])
 
     def cubic(masks):
@@ -105,8 +102,7 @@ def test_reinmax_is_its_formula_at_a_temperature_and_with_a_share_of_its_correct
 
     def drawn_and_gradient(key):
         def reward(logits):
-            options = {"temperature": temperature, "second_order": share}
-            return relaxed.reinmax.mask(key, logits, kind=CATEGORICAL, **options)[0, 0]
+            return ReinMax(temperature=temperature, second_order=share).mask(key, logits, kind=CATEGORICAL)[0, 0]
 
         mask, by_logits = jax.vjp(reward, jnp.asarray(logits, jnp.float32)[None, None])
         return mask, by_logits(slope)[0][0, 0]
@@ -124,8 +120,8 @@ def test_reinmax_is_its_formula_at_a_temperature_and_with_a_share_of_its_correct
 def test_both_gumbels_agree_on_a_linear_reward(kind, shape):
     """Its slope is the same at a mask and at a relaxed mask, and the noise of a key is the same."""
     problem = linear(kind, shape)
-    (soft, _), _ = gradients(problem, relaxed.gumbel_softmax, keys=8, temperature=0.7)
-    (hard, _), values = gradients(problem, relaxed.st_gumbel, keys=8, temperature=0.7)
+    (soft, _), _ = gradients(problem, GumbelSoftmax(temperature=0.7), keys=8)
+    (hard, _), values = gradients(problem, STGumbel(temperature=0.7), keys=8)
     np.testing.assert_allclose(soft, hard, rtol=1e-4, atol=1e-6)
     every = {
         round(float(value), 4)
@@ -136,8 +132,8 @@ def test_both_gumbels_agree_on_a_linear_reward(kind, shape):
 
 def test_gumbel_rao_has_the_mean_of_st_gumbel_and_less_variance():
     problem = build("categorical", (2, 2, 3), "smooth")
-    rao, _ = gradients(problem, relaxed.gumbel_rao, temperature=0.5, conditioned=8)
-    plain, _ = gradients(problem, relaxed.st_gumbel, temperature=0.5, seed=1)
+    rao, _ = gradients(problem, GumbelRao(temperature=0.5, conditioned=8))
+    plain, _ = gradients(problem, STGumbel(temperature=0.5), seed=1)
     mean = jax.tree.map(lambda a: np.asarray(a, np.float64).mean(axis=0), plain)
     # Both means are estimated: the difference has at most twice the plain one's variance.
     spread = np.concatenate([np.asarray(a, np.float64).reshape(len(a), -1).std(0) for a in jax.tree.leaves(plain)])
@@ -158,6 +154,6 @@ def test_gumbel_rao_is_finite_where_a_wait_is_drawn_as_zero():
     assert jnp.any(waits == 0)
 
     def reward(logits):
-        return jnp.sum(relaxed.gumbel_rao.mask(key, logits, kind=CATEGORICAL) * jnp.arange(2.0)[None, None])
+        return jnp.sum(GumbelRao().mask(key, logits, kind=CATEGORICAL) * jnp.arange(2.0)[None, None])
 
     assert jnp.isfinite(jax.grad(reward)(logits)).all()

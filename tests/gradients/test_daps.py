@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ctc_jax.gradients.daps import combine_weighted
-from ctc_jax.gradients.score_function import combine_leaving_one_out
+from ctc_jax.gradients import DAPS, RLOO
 from tests.gradients.conftest import build, gradient, learned, z_scores
 
 
 def weights_of(rewards, log_masks, **options):
     """The weight of each sample: the gradient in its log-probability."""
-    return gradient(lambda at: combine_weighted(rewards, at, **options).surrogate.sum())(log_masks)
+    return gradient(lambda at: DAPS(**options).combine(rewards, at).surrogate.sum())(log_masks)
 
 
 def draws():
@@ -34,7 +33,7 @@ def test_a_policy_that_is_best_already_is_left_alone():
 def test_a_wide_trust_region_tends_to_a_leave_one_out_gradient():
     rewards, log_masks = draws()
     found = 1e3 * (weights_of(rewards, log_masks, trust_region=1e3) - 0.25)
-    loo = gradient(lambda at: combine_leaving_one_out(rewards, at).surrogate.sum())(log_masks)
+    loo = gradient(lambda at: RLOO().combine(rewards, at).surrogate.sum())(log_masks)
     np.testing.assert_allclose(found, loo * 3 / 4, atol=5e-3)
 
 
@@ -45,18 +44,18 @@ def test_its_mean_is_that_over_all_pairs_of_masks_and_not_the_gradient_of_the_re
 
     def expected(logits):
         log_q = jax.vmap(lambda mask: problem.kind.total_log_prob(logits, mask))(every)
-        held = jax.lax.stop_gradient(jnp.exp(log_q))
+        probs = jax.lax.stop_gradient(jnp.exp(log_q))
         return sum(
-            (held[i] * held[j] * combine_weighted(rewards[jnp.array([i, j])], log_q[jnp.array([i, j])]).surrogate).sum()
+            (probs[i] * probs[j] * DAPS().combine(rewards[jnp.array([i, j])], log_q[jnp.array([i, j])]).surrogate).sum()
             for i, j in itertools.product(range(5), repeat=2)
         )
 
     exact = gradient(expected)(problem.logits)
-    bound, _, _ = learned("daps", problem)
+    estimator, _, _ = learned("daps", problem)
 
     def one(key):
         def surrogate(logits):
-            return bound(
+            return estimator(
                 key, logits, lambda masks: problem.reward(problem.weights, masks), kind=problem.kind
             ).surrogate.sum()
 

@@ -6,20 +6,28 @@ import numpy as np
 import pytest
 
 from ctc_jax.distributions.mask_kind import KINDS
-from ctc_jax.gradients import SparseReward, exact, rloo
-from ctc_jax.gradients.flips import draw, entries
-from ctc_jax.gradients.low_rank import low_rank_local_expectation
-from ctc_jax.gradients.sampled_flips import diagonal_flips, single_flips
+from ctc_jax.gradients import (
+    RLOO,
+    DiagonalFlips,
+    Enumerate,
+    LocalExpectation,
+    LowRankLocalExpectation,
+    SingleFlips,
+    SparseReward,
+)
+from ctc_jax.gradients.flips import draw, sampled_mask
+from ctc_jax.options import OptionError
 from tests.gradients.conftest import z_scores
 
 SHAPES = {"bernoulli": (2, 4), "categorical": (2, 2, 3)}
+LOW_RANK, SINGLE, DIAGONAL = LowRankLocalExpectation(), SingleFlips(samples=1), DiagonalFlips(samples=1)
 UNBIASED = {
-    "low_rank": low_rank_local_expectation,
-    "single-2": partial(single_flips, flips=2),
-    "single-3-2": partial(single_flips, flips=3, samples=2),
-    "diagonal-1": partial(diagonal_flips, flips=1, control_values=False),
-    "diagonal-4-2": partial(diagonal_flips, flips=4, samples=2),
-    "diagonal-values": partial(diagonal_flips, flips=2),
+    "low_rank": LOW_RANK,
+    "single-2": SingleFlips(samples=1, flips=2),
+    "single-3-2": SingleFlips(samples=2, flips=3),
+    "diagonal-1": DiagonalFlips(samples=1, flips=1, control_values=False),
+    "diagonal-4-2": DiagonalFlips(samples=2, flips=4),
+    "diagonal-values": DIAGONAL,
 }
 
 
@@ -78,7 +86,7 @@ def gradients(name, estimator, rest, keys, shape=None):
         jax.random.split(jax.random.key(0), keys)
     )
     np.testing.assert_allclose(surrogates, values, rtol=1e-5, atol=1e-5)
-    by_enumeration, _ = jax.jit(partial(one, estimator=exact.enumerate_masks))(jax.random.key(0))
+    by_enumeration, _ = jax.jit(partial(one, estimator=Enumerate()))(jax.random.key(0))
     return found, by_enumeration
 
 
@@ -95,23 +103,23 @@ def test_the_mean_is_the_gradient_by_enumeration(name, rest, kind):
 def test_without_the_sampled_remainders_it_fails_this_test(kind, monkeypatch):
     """Slopes and a fitted curvature alone are biased."""
     monkeypatch.setattr("ctc_jax.gradients.sampled_flips.draw", lambda *of: without_weight(draw(*of)))
-    found, by_enumeration = gradients(kind, single_flips, network, 2**14)
+    found, by_enumeration = gradients(kind, SINGLE, network, 2**14)
     assert np.abs(z_scores(found, by_enumeration)).max() > 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("places_at_once", [None, 1, 3])
-def test_low_rank_local_expectation_is_local_expectation_key_by_key(kind, places_at_once):
-    low_rank = partial(low_rank_local_expectation, places_at_once=places_at_once)
+@pytest.mark.parametrize("at_once", [0, 1, 3])
+def test_low_rank_local_expectation_is_local_expectation_key_by_key(kind, at_once):
+    low_rank = LowRankLocalExpectation(dimensions_at_once=at_once)
     found, _ = gradients(kind, low_rank, network, 8)
-    expected, _ = gradients(kind, exact.local_expectation, network, 8)
+    expected, _ = gradients(kind, LocalExpectation(), network, 8)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("estimator", "rest"),
-    [(diagonal_flips, quadratic), (diagonal_flips, round_quadratic), (single_flips, lambda outer, h: h @ outer)],
+    [(DIAGONAL, quadratic), (DIAGONAL, round_quadratic), (SINGLE, lambda outer, h: h @ outer)],
     ids=["diagonal-quadratic", "diagonal-round", "single-linear"],
 )
 def test_what_is_summed_in_closed_form_does_not_vary(kind, estimator, rest):
@@ -121,29 +129,27 @@ def test_what_is_summed_in_closed_form_does_not_vary(kind, estimator, rest):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_controlled_values_do_not_vary_either_in_a_quadratic_rest(kind):
-    found, by_enumeration = gradients(kind, diagonal_flips, quadratic, 8)
+    found, by_enumeration = gradients(kind, DIAGONAL, quadratic, 8)
     np.testing.assert_allclose(found[1][0], np.stack([by_enumeration[1][0]] * 8), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
     ("kind", "shape", "estimator", "rest"),
     [
-        ("bernoulli", (2, 1), single_flips, network),
-        ("bernoulli", (2, 1), diagonal_flips, network),
-        ("bernoulli", (2, 1), low_rank_local_expectation, network),
-        ("categorical", (2, 1, 4), low_rank_local_expectation, network),
-        ("categorical", (2, 1, 4), single_flips, round_quadratic),
+        ("bernoulli", (2, 1), SINGLE, network),
+        ("bernoulli", (2, 1), DIAGONAL, network),
+        ("bernoulli", (2, 1), LOW_RANK, network),
+        ("categorical", (2, 1, 4), LOW_RANK, network),
+        ("categorical", (2, 1, 4), SINGLE, round_quadratic),
     ],
 )
-def test_one_place_leaves_nothing_to_vary(kind, shape, estimator, rest):
+def test_one_dimension_leaves_nothing_to_vary(kind, shape, estimator, rest):
     (by_logits, _), by_enumeration = gradients(kind, estimator, rest, 8, shape)
     np.testing.assert_allclose(by_logits, np.stack([by_enumeration[0]] * 8), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "estimator", [low_rank_local_expectation, single_flips, partial(diagonal_flips, control_values=False)]
-)
+@pytest.mark.parametrize("estimator", [LOW_RANK, SINGLE, DiagonalFlips(samples=1, control_values=False)])
 def test_values_and_decoder_have_the_pathwise_gradient_of_the_mask_and_nothing_else(kind, estimator):
     """Of one of the masks there are, for each example: no control variate leaks."""
     logits, inside = closed_over(kind, SHAPES[kind])
@@ -159,8 +165,8 @@ def test_values_and_decoder_have_the_pathwise_gradient_of_the_mask_and_nothing_e
             assert close.reshape(len(close), -1).all(axis=-1).any()
 
 
-def test_flips_beat_two_leave_one_out_samples_where_places_are_many():
-    """Forty Bernoulli latents: the remainder of a flip is small beside what all the other places do."""
+def test_flips_beat_two_leave_one_out_samples_where_dimensions_are_many():
+    """Forty Bernoulli latents: the remainder of a flip is small beside what all the other dimensions do."""
 
     def variance(estimator):
         (by_logits, _), _ = gradients_of_many(estimator)
@@ -180,13 +186,13 @@ def test_flips_beat_two_leave_one_out_samples_where_places_are_many():
         )
         return (found, None), None
 
-    local = variance(low_rank_local_expectation)
-    assert local < variance(partial(single_flips, flips=16)) < 0.1 * variance(rloo)
-    assert variance(diagonal_flips) < 0.2 * local
+    local = variance(LOW_RANK)
+    assert local < variance(SINGLE) < 0.1 * variance(RLOO())
+    assert variance(DIAGONAL) < 0.2 * local
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("estimator", [low_rank_local_expectation, single_flips, diagonal_flips])
+@pytest.mark.parametrize("estimator", [LOW_RANK, SINGLE, DIAGONAL])
 @pytest.mark.parametrize("scale", [0.0, 100.0])
 def test_gradients_stay_finite_for_certain_masks_and_values_of_zero(kind, estimator, scale):
     logits, inside = closed_over(kind, SHAPES[kind])
@@ -199,17 +205,17 @@ def test_gradients_stay_finite_for_certain_masks_and_values_of_zero(kind, estima
     assert all(np.isfinite(leaf).all() for leaf in found)
 
 
-@pytest.mark.parametrize("estimator", [low_rank_local_expectation, single_flips, diagonal_flips])
+@pytest.mark.parametrize("estimator", [LOW_RANK, SINGLE, DIAGONAL])
 def test_a_reward_without_its_linear_layer_is_refused(estimator):
-    with pytest.raises(TypeError, match=rf"^{estimator.__name__} takes a SparseReward .* found function$"):
+    name = type(estimator).__name__
+    with pytest.raises(TypeError, match=rf"^{name}: reward is a function; allowed: a SparseReward$"):
         estimator(jax.random.key(0), jnp.zeros((1, 2)), lambda mask: mask.sum(-1), kind=KINDS["bernoulli"])
 
 
-@pytest.mark.parametrize(("estimator", "flips"), [(single_flips, 1), (diagonal_flips, 0)])
+@pytest.mark.parametrize(("estimator", "flips"), [(SingleFlips, 1), (DiagonalFlips, 0)])
 def test_too_few_flips_are_refused(estimator, flips):
-    reward = SparseReward(jnp.ones((1, 2)), jnp.ones((2, 1)), lambda hidden: hidden[:, 0])
-    with pytest.raises(ValueError, match="allowed"):
-        estimator(jax.random.key(0), jnp.zeros((1, 2)), reward, kind=KINDS["bernoulli"], flips=flips)
+    with pytest.raises(OptionError, match=rf"^flips is {flips}; allowed: a whole number, {flips + 1} or more$"):
+        estimator(flips=flips)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -218,24 +224,24 @@ def test_moves_lead_from_the_mask_to_its_flip(kind):
     logits, inside = closed_over(kind, SHAPES[kind])
     reward = SparseReward(inside[0], inside[1], lambda hidden: hidden[:, 0])
     mask = KINDS[kind].sample(jax.random.key(1), logits)[0]
-    of = entries(mask, KINDS[kind].probs(logits), reward, KINDS[kind])
-    drawn = draw(jax.random.key(2), of, of.effect * of.squared_lengths(), 2**14)
+    sampled = sampled_mask(mask, KINDS[kind].probs(logits), reward, KINDS[kind])
+    drawn = draw(jax.random.key(2), sampled, sampled.effect * sampled.squared_lengths(), 2**14)
     lengths = jnp.sum(drawn.moves**2, axis=-1)
-    np.testing.assert_allclose(drawn.of(of.squared_lengths()), lengths, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(drawn.of(sampled.squared_lengths()), lengths, rtol=1e-3, atol=1e-4)
     flat, categories = np.asarray(mask).reshape(2, -1), logits.shape[-1]
     for flip in range(16):
         flipped = flat.copy()
-        for example, entry in enumerate(np.asarray(drawn.index[:, flip])):
+        for example, flip_index in enumerate(np.asarray(drawn.index[:, flip])):
             if kind == "categorical":
-                first = entry // categories * categories
+                first = flip_index // categories * categories
                 flipped[example, first : first + categories] = 0.0
-            flipped[example, entry] = 1.0 - flat[example, entry]
+            flipped[example, flip_index] = 1.0 - flat[example, flip_index]
         moved = reward.hidden(jnp.asarray(flipped).reshape(mask.shape)) - reward.hidden(mask)
         np.testing.assert_allclose(drawn.moves[:, flip], moved, rtol=1e-4, atol=1e-5)
     for example in range(2):
         counts = np.bincount(drawn.index[example], weights=np.abs(drawn.weight[example]), minlength=flat.shape[1])
-        # An entry's count is binomial; one of probability q has weight 1 / q.
+        # A category's count is binomial; one of probability q has weight 1 / q.
         weights = np.asarray(np.abs(drawn.weight[example]))[np.unique(drawn.index[example], return_index=True)[1]]
-        possible = np.asarray(jnp.abs(of.sign)).reshape(2, -1)[example] > 0
+        possible = np.asarray(jnp.abs(sampled.sign)).reshape(2, -1)[example] > 0
         np.testing.assert_array_less(np.abs(counts[possible] - 1.0), 4.5 * np.sqrt(weights) + 1e-6)
         assert (counts[~possible] == 0).all()

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ctc_jax.gradients import BERNOULLI, enumerate_masks
+from ctc_jax.gradients import BERNOULLI, Enumerate
 from tests.gradients.conftest import Problem, gradient, gradients, learned, z_scores
 
 LOGITS = jnp.array([[0.4, -0.8]])
@@ -21,11 +21,13 @@ def reward(inner, key, weights, masks):
 
 
 def exact():
+    key = jax.random.key(0)  # of nothing
+
     def expectation(logits, weights):
-        upper = enumerate_masks(
-            None, logits, lambda masks: reward(enumerate_masks, None, weights, masks), kind=BERNOULLI
-        )
-        return upper.value.sum()
+        def below(masks):
+            return reward(Enumerate(), key, weights, masks)
+
+        return Enumerate()(key, logits, below, kind=BERNOULLI).value.sum()
 
     return gradient(expectation, (0, 1))(LOGITS, WEIGHTS)
 

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from ctc_jax.gradients.relaxed_control import init_rebar, init_relax, rebar, relax
-from tests.gradients.conftest import build, gradients, learned
+from ctc_jax.gradients import REBAR, RELAX
+from tests.gradients.conftest import build, gradients, learned, z_scores
 
 CASES = [("bernoulli", (2, 4), "values"), ("categorical", (2, 2, 3), "values")]
 
@@ -31,7 +31,7 @@ def test_the_gradient_in_its_parameters_is_minus_that_of_the_squared_gradient(pr
     keys = jax.random.split(jax.random.key(1), 32)
 
     def surrogate(logits, params, key):
-        estimate = relax(
+        estimate = RELAX()(
             key,
             logits,
             lambda masks: problem.reward(problem.weights, masks),
@@ -65,7 +65,7 @@ def test_the_gradient_in_its_parameters_is_minus_that_of_the_squared_gradient(pr
 
 def test_without_weight_it_is_the_score_gradient_however_cold(problem):
     params = {"log_temperature": jnp.float32(-12.0), "eta": jnp.float32(0.0)}
-    (by_logits, by_weights), values = gradients(problem, rebar, keys=64, params=params)
+    (by_logits, by_weights), values = gradients(problem, REBAR(), keys=64, params=params)
     masks = by_mask(problem, values)
     signal = values.reshape(*values.shape, *(1,) * (problem.logits.ndim - 1))
     np.testing.assert_allclose(
@@ -75,16 +75,16 @@ def test_without_weight_it_is_the_score_gradient_however_cold(problem):
 
 
 def test_a_network_of_zero_leaves_rebar(problem):
-    params = init_relax(jax.random.key(0), problem.logits.shape[1:], 0, temperature=0.5, width=4)
-    with_network, _ = gradients(problem, relax, keys=8, params=params)
-    without, _ = gradients(problem, rebar, keys=8, params=init_rebar(None, (), 0, temperature=0.5))
+    params = RELAX(temperature=0.5, width=4).init(jax.random.key(0), problem.logits.shape[1:], 0)
+    with_network, _ = gradients(problem, RELAX(), keys=8, params=params)
+    without, _ = gradients(problem, REBAR(), keys=8, params=REBAR(temperature=0.5).init(jax.random.key(0), (), 0))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), with_network, without)
 
 
 def test_what_the_reward_closes_over_has_the_gradient_of_the_mask_alone(problem):
     """Neither the control variate nor the loss of its parameters moves it."""
     _, params, context = learned("relax", problem)
-    (_, by_weights), values = gradients(problem, relax, keys=64, params=params, context=context)
+    (_, by_weights), values = gradients(problem, RELAX(), keys=64, params=params, context=context)
     at_masks = jax.vmap(jax.grad(lambda weights, masks: problem.reward(weights, masks).sum()), in_axes=(None, 0))
     expected = jax.jit(at_masks)(problem.weights, by_mask(problem, values))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), by_weights, expected)
@@ -95,7 +95,7 @@ def test_its_parameters_learn_to_vary_less(problem):
     optimizer = optax.adam(0.02)
 
     def surrogate(params, key):
-        reward = rebar(
+        reward = REBAR()(
             key,
             problem.logits,
             lambda masks: problem.reward(problem.weights, masks),
@@ -113,7 +113,20 @@ def test_its_parameters_learn_to_vary_less(problem):
     keys = jax.random.split(jax.random.key(6), 150)
     (trained, _), _ = jax.jit(lambda at: jax.lax.scan(step, at, keys))((start, optimizer.init(start)))
     before, after = (
-        np.asarray(gradients(problem, rebar, keys=2**12, params=params)[0][0]).var(axis=0).sum()
+        np.asarray(gradients(problem, REBAR(), keys=2**12, params=params)[0][0]).var(axis=0).sum()
         for params in (start, trained)
     )
     assert after < 0.8 * before
+
+
+@pytest.mark.parametrize("name", ["rebar", "relax"])
+def test_a_reward_that_jumps_in_relaxed_masks_breaks_its_condition_and_biases_it(problem, name):
+    """The same reward of hard masks, once by relaxed masks as they are and once by a threshold on them."""
+    estimator, params, context = learned(name, problem)
+    assert estimator.condition == "the reward is continuous in relaxed masks"
+
+    def jumping(weights, masks):
+        return problem.reward(weights, masks + jax.lax.stop_gradient((masks > 0.5) - masks))
+
+    found, _ = gradients(problem._replace(reward=jumping), estimator, params=params, context=context)
+    assert np.abs(z_scores(found[0], problem.exact[0])).max() > 10

@@ -2,9 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ctc_jax.gradients import BERNOULLI, CATEGORICAL
-from ctc_jax.gradients.score_function import disarm, rloo
-from ctc_jax.gradients.stick_breaking import disarm_stick_breaking
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, RLOO, DisARM, DisARMStickBreaking
 from tests.gradients.conftest import build, gradient, gradients
 
 KEYS = 2**14
@@ -17,13 +15,13 @@ def test_two_categories_are_disarm_in_mean_and_variance():
         return jnp.sum(masks * weights, axis=-1) ** 2 + jnp.prod(1.0 + masks, axis=-1)
 
     def binary(key):
-        return jax.grad(lambda at: disarm(key, at, reward, kind=BERNOULLI).surrogate.sum())(logit)
+        return jax.grad(lambda at: DisARM()(key, at, reward, kind=BERNOULLI).surrogate.sum())(logit)
 
     def categorical(key):
         both = jnp.stack([logit, jnp.zeros_like(logit)], axis=-1)
 
         def surrogate(at):
-            return disarm_stick_breaking(key, at, lambda m: reward(m[..., 0]), kind=CATEGORICAL).surrogate.sum()
+            return DisARMStickBreaking()(key, at, lambda m: reward(m[..., 0]), kind=CATEGORICAL).surrogate.sum()
 
         return jax.grad(surrogate)(both)[..., 0]
 
@@ -44,7 +42,7 @@ def test_both_masks_have_the_probabilities_of_the_logits():
 
     def means(key):
         return jnp.stack(
-            [disarm_stick_breaking(key, logits, lambda m, k=k: m[:, 0, k], kind=CATEGORICAL).value[0] for k in range(4)]
+            [DisARMStickBreaking()(key, logits, lambda m, k=k: m[:, 0, k], kind=CATEGORICAL).value[0] for k in range(4)]
         )
 
     found = np.asarray(jax.jit(jax.vmap(means))(jax.random.split(jax.random.key(0), KEYS)), np.float64)
@@ -56,8 +54,8 @@ def test_both_masks_have_the_probabilities_of_the_logits():
 
 def test_a_shift_of_the_logits_changes_nothing_and_a_gradient_sums_to_zero():
     problem = build("categorical", (2, 2, 3), "values")
-    (found, _), _ = gradients(problem, disarm_stick_breaking, keys=8)
-    (shifted, _), _ = gradients(problem._replace(logits=problem.logits + 3.0), disarm_stick_breaking, keys=8)
+    (found, _), _ = gradients(problem, DisARMStickBreaking(), keys=8)
+    (shifted, _), _ = gradients(problem._replace(logits=problem.logits + 3.0), DisARMStickBreaking(), keys=8)
     np.testing.assert_allclose(shifted, found, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.sum(axis=-1), 0.0, atol=1e-5)
 
@@ -66,7 +64,7 @@ def test_it_varies_less_than_independent_pairs(problem):
     if problem.kind is CATEGORICAL:
         ours, independent = (
             np.asarray(gradients(problem, estimator)[0][0]).var(axis=0).sum()
-            for estimator in (disarm_stick_breaking, rloo)
+            for estimator in (DisARMStickBreaking(), RLOO())
         )
         assert ours < independent
 
@@ -74,7 +72,7 @@ def test_it_varies_less_than_independent_pairs(problem):
 def test_gradients_are_finite_at_logits_beyond_rounding():
     logits = jnp.array([[[-300.0, 0.0, 300.0], [0.0, 0.0, 0.0]]])
     moved = gradient(
-        lambda at: disarm_stick_breaking(
+        lambda at: DisARMStickBreaking()(
             jax.random.key(0), at, lambda m: m[:, 0, 0] + m[:, 1, 2], kind=CATEGORICAL
         ).surrogate.sum()
     )(logits)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpyro.distributions.kl import kl_divergence
 
-from ctc_jax.gradients import BERNOULLI, CATEGORICAL, gumbel_softmax
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, GumbelSoftmax
 from ctc_jax.layers import DenseCTC, LocalWinnerTakeAll, StochasticMaxPool, StochasticReLU, divergence, standard_prior
 from tests.layers.conftest import assert_close_to_mean, call, many, randomized
 
@@ -64,7 +64,7 @@ def test_a_single_pass_mask_and_a_nested_estimator_see_the_same_reward(name):
         def reward(masks):
             return jnp.sum((layer.select(masks, q.values.mean) ** 2).reshape(len(masks), -1), axis=-1)
 
-        return gumbel_softmax(mask_key, q.logits, reward, kind=kind).surrogate.sum()
+        return GumbelSoftmax()(mask_key, q.logits, reward, kind=kind).surrogate.sum()
 
     (a, by_pass), (b, by_nest) = (jax.jit(jax.value_and_grad(of))(features) for of in (in_one_pass, nested))
     np.testing.assert_allclose(a, b, rtol=1e-5)

@@ -1,16 +1,16 @@
 """On a chain of two masked latents small enough to sum over every mask."""
 
+import dataclasses
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import numpyro.distributions as dist
 import pytest
 
 from ctc_jax import gradients
-from ctc_jax.gradients import BERNOULLI, CATEGORICAL, PerLatent
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, PerSite
 from ctc_jax.gradients.surrogate import zero
 from ctc_jax.models.latent_chain import Ending, draw, elbo_terms, laws
 from ctc_jax.models.mask_law import MaskLaw
@@ -64,12 +64,13 @@ def weights_of(seed=0):
     return {"first": one(), "second": one()}
 
 
-def bound_estimator(name, kind):
-    section = ml_collections.ConfigDict(
-        {"name": name, "samples": 3, "temperature": 0.7, "temperature_end": 0.7, "temperature_steps": 0, "decay": 0.9}
-    )
-    section.update({"baseline_width": 3, "conditioned": 2, "trust_region": 1.0, "entropy": 0.0, "second_order": 1.0})
-    return gradients.build(section, mask_kinds=frozenset({kind.name}), levels=2, linear=False)
+OPTIONS = {"samples": 3, "temperature": 0.7, "decay": 0.9, "width": 3, "conditioned": 2}
+
+
+def bound_estimator(name):
+    part = gradients.REGISTRY[name]
+    own = {field.name for field in dataclasses.fields(part)}
+    return part(**{option: value for option, value in OPTIONS.items() if option in own})
 
 
 def learned_parts(estimator, kind):
@@ -87,7 +88,7 @@ def objective(terms):
 
 def by_estimator(name, kind, keys):
     """Gradients of the weighted bound in all weights, a key each."""
-    estimator = bound_estimator(name, kind)
+    estimator = bound_estimator(name)
     params = learned_parts(estimator, kind)
 
     def one(weights, key):
@@ -173,7 +174,7 @@ def test_without_the_kl_below_it_in_the_signal_it_fails_this_test(exact, monkeyp
 @pytest.mark.parametrize("name", ["reinmax", "straight_through", "rloo", "double_cv"])
 def test_the_terms_are_those_of_a_plain_draw_in_the_mean(name):
     """Whatever the estimator does to gradients, values stay estimates of the bound's parts."""
-    keys, estimator = jax.random.split(jax.random.key(1), KEYS), bound_estimator(name, CATEGORICAL)
+    keys, estimator = jax.random.split(jax.random.key(1), KEYS), bound_estimator(name)
     chain = Pair(CATEGORICAL, weights_of())
 
     def terms(key):
@@ -220,7 +221,7 @@ def test_an_estimator_that_carries_its_gradient_is_right_where_the_rest_is_linea
         return objective(elbo_terms(One(CATEGORICAL, weights), key, estimator, params={}, context=CONTEXT))
 
     found, expected = (
-        jax.jit(jax.grad(partial(by, bound_estimator(name, CATEGORICAL))))(weights_of(), jax.random.key(0))
+        jax.jit(jax.grad(partial(by, bound_estimator(name))))(weights_of(), jax.random.key(0))
         for name in ("straight_through", "enumerate")
     )
     np.testing.assert_allclose(found["first"]["logits"], expected["first"]["logits"], rtol=1e-4, atol=1e-6)
@@ -228,7 +229,7 @@ def test_an_estimator_that_carries_its_gradient_is_right_where_the_rest_is_linea
 
 def test_each_latent_may_have_an_estimator_of_its_own():
     """These draw the same masks. What the last latent learns is its own estimator's, what the first learns of both."""
-    one, other = (bound_estimator(name, CATEGORICAL) for name in ("reinmax", "straight_through"))
+    one, other = (bound_estimator(name) for name in ("reinmax", "straight_through"))
 
     def gradient(estimator):
         def of(weights):
@@ -237,8 +238,8 @@ def test_each_latent_may_have_an_estimator_of_its_own():
 
         return jax.jit(jax.grad(of))(weights_of())
 
-    mixed = gradient(PerLatent((("first", one), ("second", other))))
-    twice = gradient(PerLatent((("first", one), ("second", one))))
+    mixed = gradient(PerSite((("first", one), ("second", other))))
+    twice = gradient(PerSite((("first", one), ("second", one))))
     of_one, of_other = gradient(one), gradient(other)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), twice, of_one)
     logits = {name: [np.asarray(of[name]["logits"]) for of in (mixed, of_one, of_other)] for name in Pair.names}

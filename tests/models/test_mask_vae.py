@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 from scipy import stats
@@ -44,9 +43,9 @@ def build(make_model, randomize):
 
 
 def bind(model, name, **options):
-    section = ml_collections.ConfigDict({"name": name, "samples": 4, "temperature": 1.0, **options})
-    section.update({"temperature_end": 1.0, "temperature_steps": 0})
-    return replace(model, estimator=gradients.build(section, mask_kinds=model.mask_kinds))
+    estimator = gradients.REGISTRY[name](**options)
+    assert not estimator.refuses(model.mask_sites)
+    return replace(model, estimator=estimator)
 
 
 def every_mask(name):

@@ -26,7 +26,7 @@ MASKS = {
     "model__blocks": 0,
     "likelihood__name": "bernoulli",
     "likelihood__output_layer": False,
-    "estimator__baseline_width": 4,
+    **{f"estimator__{name}__width": 4 for name in ("nvil", "relax", "source_baseline", "source_baseline_unbiased")},
 }
 HIERARCHY = {"model__name": "ctc_hierarchy", "model__levels": 1, "likelihood__output_layer": True, "model__channels": 4}
 TWO_OF_TOP = {"model__top": "ctc", "model__latents": 1, "model__categories": 2}
@@ -38,14 +38,13 @@ def masks(tiny):
     """The tiny config with masks times values, of a kind that the estimator serves."""
 
     def make(estimator, **changes):
-        kinds = gradients.REGISTRY[estimator].mask_kinds
-        latent = "ctc" if "categorical" in kinds else "bernoulli_ctc"
+        latent = "ctc" if gradients.CATEGORICAL in gradients.REGISTRY[estimator].kinds else "bernoulli_ctc"
         return tiny(**{**MASKS, "model__latent": latent, "estimator__name": estimator, **changes})
 
     return make
 
 
-@pytest.mark.parametrize("name", [name for name, entry in gradients.REGISTRY.items() if entry.mask_kinds])
+@pytest.mark.parametrize("name", [name for name, part in gradients.REGISTRY.items() if part.kinds])
 def test_an_estimator_trains_what_it_should(masks, name):
     config = masks(name, train__ema_decay=0.5, train__learning_rate=0.01)
     model = training.build_model(config, SPACE)
@@ -96,7 +95,7 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
         ({"model__latent": "bernoulli", "estimator__name": "gumbel_rao"}, r"'gumbel_rao'; .*bernoulli masks"),
         ({"model__latent": "bernoulli", "estimator__name": "pathwise"}, r"'pathwise'; .*rloo"),
         ({"model__latents": 20, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 20 masks of 2"),
-        ({"estimator__name": "rloo", "estimator__samples": 1}, r"estimator\.samples is 1"),
+        ({"estimator__name": "rloo", "estimator__rloo__samples": 1}, r"estimator\.rloo\.samples is 1"),
         ({"model__name": "mlp_vae", "model__features": 2, "estimator__name": "rloo"}, r"'rloo'; .*pathwise"),
         (
             {**HIERARCHY, "estimator__name": "rloo", "objective__free_nats": 1.0},

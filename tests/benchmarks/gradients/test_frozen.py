@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.gradients import frozen as frozen_gradient
 from configs import mnist_bernoulli_latents
-from ctc_jax import gradients, training
+from ctc_jax import training
 from ctc_jax.data import Batch
+from ctc_jax.gradients import RLOO, Enumerate, ScoreMovingAverage
 from ctc_jax.models import ImageSpace
 
 
@@ -27,14 +28,8 @@ def frozen():
 def drawn(frozen):
     """Six draws of rloo, by the keys of seed 7."""
     model, params, batch = frozen
-    draw = jax.jit(lambda key: frozen_gradient.draw(model, bound("rloo"), params, key, batch))
+    draw = jax.jit(lambda key: frozen_gradient.draw(model, RLOO(), params, key, batch))
     return [draw(jax.random.fold_in(jax.random.key(7), i)) for i in range(6)]
-
-
-def bound(name, **changes):
-    config = mnist_bernoulli_latents.get_config().estimator
-    config.update(name=name, **changes)
-    return gradients.build(config, mask_kinds=frozenset({"categorical"}))
 
 
 def test_gradients_in_logits_and_values_are_those_of_the_posteriors_bias(frozen, drawn):
@@ -50,7 +45,7 @@ def test_gradients_in_logits_and_values_are_those_of_the_posteriors_bias(frozen,
 def test_whole_gradient_has_the_encoders_draw_in_it(frozen, drawn):
     model, params, batch = frozen
     key = jax.random.fold_in(jax.random.key(7), 1)
-    whole = frozen_gradient.whole_gradient(model, bound("rloo"))(params, key, batch)
+    whole = frozen_gradient.whole_gradient(model, RLOO())(params, key, batch)
     encoder = {name: value for name, value in whole.items() if name.startswith(frozen_gradient.ENCODER)}
     np.testing.assert_allclose(jax.flatten_util.ravel_pytree(encoder)[0], drawn[1]["encoder"], rtol=1e-4, atol=1e-7)
 
@@ -58,14 +53,14 @@ def test_whole_gradient_has_the_encoders_draw_in_it(frozen, drawn):
 def test_with_held_values_enumeration_has_no_variance(frozen):
     model, params, batch = frozen
     held = partial(frozen_gradient.draw, values_key=jax.random.key(0))
-    found = frozen_gradient.Sampler(model, bound("enumerate"), held)(params, batch, seed=0, blocks=2, size=2)
+    found = frozen_gradient.Sampler(model, Enumerate(), held)(params, batch, seed=0, blocks=2, size=2)
     assert all(draws.variance == 0.0 for draws in found.values())
 
 
 def test_sampler_keeps_the_statistics_of_its_draws(frozen, drawn):
     model, params, batch = frozen
     reference = {name: np.arange(len(value)) - 2.0 for name, value in drawn[0].items()}
-    sampler = frozen_gradient.Sampler(model, bound("rloo"))
+    sampler = frozen_gradient.Sampler(model, RLOO())
     found = sampler(params, batch, seed=7, blocks=2, size=3, reference=reference)
     for name, draws in found.items():
         each = np.stack([one[name] for one in drawn]).astype(np.float64)
@@ -78,11 +73,11 @@ def test_sampler_keeps_the_statistics_of_its_draws(frozen, drawn):
 def test_what_is_learned_follows_its_target_while_the_model_stays(frozen):
     """With decay 0.5 a moving average of the reward is that of the last few batches, near the mean reward."""
     model, params, batch = frozen
-    estimator = bound("score_moving_average", decay=0.5)
+    estimator = ScoreMovingAverage(decay=0.5)
     learned = frozen_gradient.Learner(model, estimator)(params, lambda step: batch, steps=40)
     assert all(learned[name] is params[name] for name in params)
     average = learned[frozen_gradient.LEARNED]["moving_averages"]["reward"]
-    ready = dataclasses.replace(model, estimator=bound("rloo", samples=500))
+    ready = dataclasses.replace(model, estimator=RLOO(samples=500))
     terms = jax.jit(ready.elbo_terms)(params, jax.random.key(0), batch)
     # Rewards differ by about a nat within the batch; the average is over about three batches of four.
     assert float(average) == pytest.approx(float(terms.log_likelihood.mean()), abs=1.5)

@@ -5,20 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.gradients.hierarchy import CHOSEN, HELD, by_depth, draw, figures, without_gradient
+from benchmarks.gradients.hierarchy import CHOSEN, HELD, WithoutGradient, by_depth, draw, figures
 from benchmarks.gradients.statistics import Draws
 from configs import mnist_hierarchy
-from ctc_jax import gradients, training
+from ctc_jax import training
 from ctc_jax.data import Batch
+from ctc_jax.gradients import RLOO, STGumbel, StraightThrough
 from ctc_jax.models import ImageSpace, latent_chain
 
 KEY = jax.random.key(5)
-
-
-def bound(name):
-    config = mnist_hierarchy.get_config().estimator
-    config.update(name=name, samples=2)
-    return gradients.build(config, mask_kinds=frozenset({"categorical"}))
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +76,13 @@ def test_gradient_of_a_level_is_the_leave_one_out_formula(frozen):
         by_logits += advantage * (np.asarray(masks[k], np.float64)[:, 0] - q)
         expected += np.einsum("bk,bkp->p", by_logits, np.asarray(jacobians[k], np.float64)[:, 0]) / len(batch.image)
     assert np.abs(expected).max() > 0.01
-    close(drawn(frozen, (bound("rloo"),))()["level 1"], expected)
+    close(drawn(frozen, (RLOO(),))()["level 1"], expected)
 
 
 def test_estimators_compiled_together_draw_what_each_draws_alone(frozen):
     model, params, batch = frozen
-    single = (bound("straight_through"), bound("st_gumbel"))
-    together = drawn(frozen, (*single, replace(single[0], mask=without_gradient)))
+    single = (StraightThrough(), STGumbel())
+    together = drawn(frozen, (*single, WithoutGradient()))
     alone = drawn(frozen, single[1:])()
     for part, value in together(1).items():
         close(value, alone[part])

@@ -1,12 +1,13 @@
 from types import SimpleNamespace
 
 from benchmarks.gradients.variants import variants
+from ctc_jax.distributions.mask_kind import KINDS
+from ctc_jax.gradients import MaskSite
 
 
 def labels(kind="categorical", most_rewards=64, values=True, linear=True, **options):
-    sizes = (3, 4 if kind == "categorical" else 2)
-    facts = {"mask_levels": 1, "mask_values": values, "mask_linear": linear}
-    model = SimpleNamespace(mask_kinds=frozenset({kind}), mask_sizes={"z": sizes}, **facts)
+    shape = (3, 4) if kind == "categorical" else (3,)
+    model = SimpleNamespace(mask_sites=(MaskSite("z", KINDS[kind], shape, valued=values, linear=linear),))
     return {one.label: one.rewards for one in variants(model, most_rewards=most_rewards, **options)}
 
 

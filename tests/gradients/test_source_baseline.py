@@ -3,8 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ctc_jax.gradients import SparseReward
-from ctc_jax.gradients.score_function import rloo
+from ctc_jax.gradients import RLOO, SparseReward
 from tests.gradients.conftest import build, gradient, gradients, learned, sparse, z_scores
 
 CASES = [("bernoulli", (2, 4), "values"), ("categorical", (2, 2, 3), "values")]
@@ -16,12 +15,12 @@ def problem(request):
 
 
 def test_the_published_rule_is_its_formula_and_nothing_in_the_logits(problem):
-    bound, params, context = learned("source_baseline", problem, decay=0.9)
+    estimator, params, context = learned("source_baseline", problem, decay=0.9)
     reward = sparse(problem.weights, problem.logits)
 
     def surrogate(params, logits, values, context, key):
         shown = reward._replace(values=values)
-        return bound(key, logits, shown, kind=problem.kind, params=params, context=context).surrogate.sum()
+        return estimator(key, logits, shown, kind=problem.kind, params=params, context=context).surrogate.sum()
 
     # The mask of a key, read off the gradient of a reward that is the sum of x.
     adds = SparseReward(reward.values, jnp.ones((reward.weights.shape[0], 1)), lambda hidden: hidden[:, 0])
@@ -30,7 +29,9 @@ def test_the_published_rule_is_its_formula_and_nothing_in_the_logits(problem):
     def mask_of(key):
         def surrogate(values):
             shown = adds._replace(values=values)
-            return bound(key, problem.logits, shown, kind=problem.kind, params=still, context=context).surrogate.sum()
+            return estimator(
+                key, problem.logits, shown, kind=problem.kind, params=still, context=context
+            ).surrogate.sum()
 
         return jax.grad(surrogate)(adds.values)
 
@@ -55,13 +56,13 @@ def test_the_published_rule_is_its_formula_and_nothing_in_the_logits(problem):
 
 
 def test_the_published_rule_is_biased_in_the_logits_and_in_the_values_of_an_example(problem):
-    bound, params, context = learned("source_baseline", problem)
+    estimator, params, context = learned("source_baseline", problem)
     # Omega where it comes to rest: the mean of m b over examples.
     still = {**params, "moving_averages": {"drift": jnp.zeros_like(params["moving_averages"]["drift"])}}
 
     def drift(key):
         def surrogate(at):
-            return bound(
+            return estimator(
                 key,
                 problem.logits,
                 sparse(problem.weights, problem.logits),
@@ -74,7 +75,7 @@ def test_the_published_rule_is_biased_in_the_logits_and_in_the_values_of_an_exam
 
     at_rest = jax.jit(jax.vmap(drift))(jax.random.split(jax.random.key(2), 2**12)).mean(axis=0)
     params = {**params, "moving_averages": {"drift": at_rest}}
-    (by_logits, by_weights), _ = gradients(problem, bound, keys=2**12, show=True, params=params, context=context)
+    (by_logits, by_weights), _ = gradients(problem, estimator, keys=2**12, show=True, params=params, context=context)
     assert np.abs(z_scores(by_logits, problem.exact[0])).max() > 10
     assert np.abs(z_scores(by_weights["values"], problem.exact[1]["values"])).max() > 10
     # Summed over the batch it is right: there omega restores what b took.
@@ -85,9 +86,9 @@ def test_the_published_rule_is_biased_in_the_logits_and_in_the_values_of_an_exam
 
 
 def test_the_unbiased_form_has_the_logits_of_rloo_and_varies_less_in_the_values_with_a_baseline_that_fits(problem):
-    bound, params, context = learned("source_baseline_unbiased", problem)
-    plain, _ = gradients(problem, rloo, keys=2**12)
-    with_baseline, _ = gradients(problem, bound, keys=2**12, show=True, params=params, context=context)
+    estimator, params, context = learned("source_baseline_unbiased", problem)
+    plain, _ = gradients(problem, RLOO(), keys=2**12)
+    with_baseline, _ = gradients(problem, estimator, keys=2**12, show=True, params=params, context=context)
     np.testing.assert_allclose(with_baseline[0], plain[0], rtol=1e-4, atol=1e-5)
     # The mean of delta where a mask is on, E[m delta] / p, as the network's bias: one input for all.
     on = np.asarray(problem.exact[1]["values"] / problem.kind.probs(problem.logits))[:1]
@@ -96,8 +97,8 @@ def test_the_unbiased_form_has_the_logits_of_rloo_and_varies_less_in_the_values_
     )
     fitted = jax.tree.map(jnp.zeros_like, params)
     fitted["baseline"]["out"]["bias"] = jnp.asarray(on.ravel())
-    plain, _ = gradients(one, rloo, keys=2**12)
-    less, _ = gradients(one, bound, keys=2**12, show=True, params=fitted, context=context[:1])
+    plain, _ = gradients(one, RLOO(), keys=2**12)
+    less, _ = gradients(one, estimator, keys=2**12, show=True, params=fitted, context=context[:1])
     ratios = less[1]["values"].var(axis=0) / plain[1]["values"].var(axis=0)
     assert ratios.max() < 1.05
     assert np.median(ratios) < 0.7

@@ -3,22 +3,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ctc_jax.gradients import BERNOULLI
-from ctc_jax.gradients.dirichlet_copula import arms, correlation
-from ctc_jax.gradients.score_function import disarm, rloo
+from ctc_jax.gradients import ARMS, BERNOULLI, RLOO, DisARM
+from ctc_jax.gradients.arms import correlation
 from tests.gradients.conftest import build, gradient, gradients
 
 
 @pytest.mark.parametrize("samples", [2, 3, 6])
 def test_masks_have_their_probabilities_and_the_correlation_said(samples):
-    """A reward that is one place of the mask has as its value the mean of that place over the masks."""
+    """A reward that is one dimension of the mask has as its value the mean of that over the masks."""
     logits = jnp.array([[-3.0, -0.5, 0.0, 1.0, 4.0]])
 
-    def mean_of(key, place):
-        return arms(key, logits, lambda masks: masks[:, place], kind=BERNOULLI, samples=samples).value[0]
+    def mean_of(key, dimension):
+        return ARMS(samples=samples)(key, logits, lambda masks: masks[:, dimension], kind=BERNOULLI).value[0]
 
     def drawn(key):
-        return jnp.stack([mean_of(key, place) for place in range(5)])
+        return jnp.stack([mean_of(key, dimension) for dimension in range(5)])
 
     means = np.asarray(jax.jit(jax.vmap(drawn))(jax.random.split(jax.random.key(0), 2**15)), np.float64)
     probs = 1 / (1 + np.exp(-np.asarray(logits[0], np.float64)))
@@ -47,19 +46,19 @@ def test_many_masks_are_not_less_correlated_than_they_can_be():
 def test_two_samples_vary_as_disarm_and_four_less_than_independent_ones():
     problem = build("bernoulli", (2, 4), "values")
 
-    def spread(estimator, **options):
-        draws = np.asarray(gradients(problem, estimator, **options)[0][0], np.float64)
+    def spread(estimator, seed=0):
+        draws = np.asarray(gradients(problem, estimator, seed=seed)[0][0], np.float64)
         squares = ((draws - draws.mean(axis=0)) ** 2).reshape(len(draws), -1).sum(axis=1)
         return squares.mean(), squares.std() / np.sqrt(len(squares))
 
-    (two, error), (pair, pair_error) = spread(arms, seed=1), spread(disarm)
+    (two, error), (pair, pair_error) = spread(ARMS(), seed=1), spread(DisARM())
     assert abs(two - pair) < 4.5 * np.hypot(error, pair_error)
-    assert spread(arms, samples=4)[0] < spread(rloo, samples=4)[0]
+    assert spread(ARMS(samples=4))[0] < spread(RLOO(samples=4))[0]
 
 
 def test_gradients_are_finite_at_logits_beyond_rounding():
     logits = jnp.array([[-200.0, -30.0, 30.0, 200.0]])
     moved = gradient(
-        lambda at: arms(jax.random.key(0), at, lambda masks: masks.sum(-1), kind=BERNOULLI, samples=3).surrogate.sum()
+        lambda at: ARMS(samples=3)(jax.random.key(0), at, lambda masks: masks.sum(-1), kind=BERNOULLI).surrogate.sum()
     )(logits)
     np.testing.assert_allclose(moved, 0.0, atol=1e-6)
