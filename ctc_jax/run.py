@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from absl import logging
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax import data, evaluation, runs, training
@@ -40,6 +41,7 @@ class Run:
       model: answers `recognize`, `log_joint` and `generate` with `params`.
       space: shape, bits and classes of its images, and what else the model knows of them.
       history: the lines of metrics.jsonl.
+      fingerprint: of the data it was trained on, as `Dataset.fingerprint`.
     """
 
     workdir: Path
@@ -49,11 +51,18 @@ class Run:
     model: Model
     space: ImageSpace
     history: list[dict[str, Any]]
+    fingerprint: str
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The run's data, loaded when first asked for."""
-        return data.build(self.config.data)
+        """The run's data, loaded when first asked for; a warning says where they are not those it was trained on.
+
+        Raises:
+          UserError: they cannot be had, or are of another shape.
+        """
+        dataset = data.build(self.config.data)
+        check_data(self.space, self.fingerprint, dataset)
+        return dataset
 
     def sample(self, key: Key[Array, ""], n: int) -> Integer[np.ndarray, "n height width channels"]:
         """`n` images of the model, integer levels."""
@@ -115,10 +124,9 @@ class Run:
             )
         if images.size and (images.min() < 0 or images.max() > levels):
             raise UserError(f"images hold levels {images.min()} to {images.max()}; this run takes 0 to {levels}")
+        labels = np.zeros(len(images), np.int32) if labels is None else labels
         try:
-            labels = data.checked_labels(
-                [0] * len(images) if labels is None else labels, len(images), self.space.classes
-            )
+            labels = data.checked_labels(labels, len(images), self.space.classes)
         except ValueError as error:
             raise UserError(str(error)) from None
         return Batch(jnp.asarray(images.astype(np.uint8)), jnp.asarray(labels))
@@ -136,8 +144,7 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
     """
     workdir = Path(workdir).absolute()
     config = ml_collections.ConfigDict(runs.read_config(workdir))
-    images = runs.read_json(workdir / "images.json")
-    space = ImageSpace(tuple(images["shape"]), images["bits"], images["classes"], tuple(images["mean"]))
+    space, fingerprint = read_images(workdir)
     model = training.build_model(config, space)
     initial = training.build_step(config, model).init
     checkpoints = Checkpoints(workdir / "checkpoints")
@@ -148,4 +155,35 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
     if restored is None:
         raise UserError(f"no checkpoint in {workdir} yet")
     state = restored.state
-    return Run(workdir, config, int(state.step), state.evaluated, model, space, read_history(workdir))
+    history = read_history(workdir)
+    return Run(workdir, config, int(state.step), state.evaluated, model, space, history, fingerprint)
+
+
+def describe_images(space: ImageSpace, dataset: Dataset) -> dict[str, Any]:
+    """What a run remembers of its images, in images.json."""
+    return {**space._asdict(), "fingerprint": dataset.fingerprint}
+
+
+def read_images(workdir: Path) -> tuple[ImageSpace, str]:
+    """What the run in `workdir` remembers of its images, and the fingerprint of its data.
+
+    Raises:
+      UserError: images.json cannot be read.
+    """
+    images = runs.read_json(workdir / "images.json")
+    space = ImageSpace(tuple(images["shape"]), images["bits"], images["classes"], tuple(images["mean"]))
+    return space, images["fingerprint"]
+
+
+def check_data(space: ImageSpace, fingerprint: str, dataset: Dataset) -> None:
+    """Warns where a dataset is not the one of that fingerprint.
+
+    Raises:
+      UserError: its images are of another shape or other bits, or have more classes.
+    """
+    found = f"images of shape {dataset.image_shape}, {dataset.bits} bits and {dataset.classes} classes"
+    if (dataset.image_shape, dataset.bits) != (space.shape, space.bits) or dataset.classes > space.classes:
+        had = f"shape {space.shape}, {space.bits} bits and {space.classes} classes"
+        raise UserError(f"the data are no longer those of the run, which had {had}: {dataset.origin} holds {found}")
+    if dataset.fingerprint != fingerprint:
+        logging.warning("the data in %s are not those that the run was trained on", dataset.origin)

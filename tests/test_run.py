@@ -7,6 +7,7 @@ import ctc_jax
 from configs import base
 from ctc_jax import runs, training
 from ctc_jax.errors import ConfigError, UserError
+from ctc_jax.run import describe_images
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def workdir(tmp_path_factory):
     with runs.claim(folder / "run", config.to_dict()) as claimed:
         runs.note_start(claimed, config.to_dict(), [])
         experiment = training.build(config)
-        runs.write_json(claimed / "images.json", experiment.space._asdict())
+        runs.write_json(claimed / "images.json", describe_images(experiment.space, experiment.dataset))
         training.train(experiment, claimed)
     return claimed
 
@@ -123,3 +124,37 @@ def test_no_run_and_no_such_step(workdir, tmp_path):
         ctc_jax.load(tmp_path)
     with pytest.raises(UserError, match="no checkpoint of step 3"):
         ctc_jax.load(workdir, 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [([0, 1], "from 0 to 1"), ([0], "shape (1,)"), ([2**32, 0], "4294967296"), ([0.0, 0.0], "float")],
+)
+def test_labels_that_do_not_fit_are_refused_in_words(workdir, labels, words):
+    with pytest.raises(UserError, match=r"labels are .* allowed: 2 classes") as caught:
+        ctc_jax.load(workdir).log_likelihood(np.zeros((2, 4, 4, 1), np.uint8), labels)
+    assert words in str(caught.value)
+
+
+def test_other_data_are_told_moved_ones_are_not_and_another_shape_is_refused(workdir, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("absl.logging.warning", lambda message, *words: told.append(message % words))
+    run = ctc_jax.load(workdir)
+    images = np.random.default_rng(0).integers(0, 256, (96, 4, 4, 1), dtype=np.uint8)
+    run.config.data.npz.path = str(tmp_path / "moved.npz")
+    np.savez(tmp_path / "moved.npz", images=images)
+    assert len(run.dataset.test) == 10
+    assert told == []
+
+    images[3, 2, 1, 0] ^= 128
+    np.savez(tmp_path / "moved.npz", images=images)
+    again = ctc_jax.load(workdir)
+    again.config.data.npz.path = run.config.data.npz.path
+    assert len(again.dataset.test) == 10
+    assert told == [f"the data in {tmp_path / 'moved.npz'} are not those that the run was trained on"]
+
+    np.savez(tmp_path / "moved.npz", images=images[:, :3])
+    other = ctc_jax.load(workdir)
+    other.config.data.npz.path = run.config.data.npz.path
+    with pytest.raises(UserError, match=r"which had shape \(4, 4, 1\), 2 bits .* holds images of shape \(3, 4, 1\)"):
+        other.evaluate()

@@ -17,11 +17,11 @@ import jax
 import ml_collections
 from absl import logging
 
-from ctc_jax import evaluation, runs, training
+from ctc_jax import data, evaluation, runs, training
 from ctc_jax.errors import SAVED_EXIT_CODE, choose
 from ctc_jax.reporting import REPORT, MetricWriter, read_history, write_report
 from ctc_jax.reporting.units import describe
-from ctc_jax.run import Run, load
+from ctc_jax.run import Run, check_data, describe_images, load, read_images
 from ctc_jax.training import Outcome
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
@@ -49,7 +49,7 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
     if mode != "train":
         runs.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
-    free = () if mode == "train" else ("evaluate", "report")
+    free = () if mode == "train" else ("evaluate", "report", *data.WHERE)
     with runs.claim(Path(workdir), config.to_dict(), free=free) as claimed, _signals() as signals:
         try:
             return act(config, claimed, signals, command)
@@ -98,7 +98,10 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
         return 0
     experiment = training.build(config)
     runs.note_start(workdir, config.to_dict(), command)
-    runs.write_json(workdir / "images.json", experiment.space._asdict())
+    if (workdir / "images.json").exists():
+        check_data(*read_images(workdir), experiment.dataset)
+    else:
+        runs.write_json(workdir / "images.json", describe_images(experiment.space, experiment.dataset))
     signals.deferred = True
     outcome = training.train(experiment, workdir, interrupted=lambda: signals.requested)
     signals.deferred = False
@@ -113,7 +116,7 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
 
 
 def _evaluate(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
-    run = load(workdir)
+    run = _loaded(config, workdir)
     print(f"evaluating step {run.step:,} on {len(run.dataset.test):,} test images", flush=True)
     numbers = run.evaluate(config.evaluate)
     writer = MetricWriter(workdir, tensorboard=config.report.tensorboard, wandb_project=config.report.wandb_project)
@@ -127,7 +130,7 @@ def _evaluate(config: ml_collections.ConfigDict, workdir: Path, signals: _Signal
 
 
 def _sample(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
-    run = load(workdir)
+    run = _loaded(config, workdir)
     evaluation.draw_pictures(
         run.model,
         run.params,
@@ -159,6 +162,13 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
 
 
 MODES = {"train": _train, "evaluate": _evaluate, "sample": _sample, "report": _report}
+
+
+def _loaded(config: ml_collections.ConfigDict, workdir: Path) -> Run:
+    """The run, with its data where the config at hand says that they are now."""
+    run = load(workdir)
+    run.config.data = config.data
+    return run
 
 
 def _tested(workdir: Path, steps: int) -> bool:

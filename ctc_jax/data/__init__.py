@@ -1,6 +1,6 @@
 """Where pixels come from, and batches as a function of the step."""
 
-from ctc_jax.data.build import SECTION, build, places
+from ctc_jax.data.build import SECTION, WHERE, build, places
 from ctc_jax.data.dataset import Batch, Dataset, Split
 from ctc_jax.data.evaluation_batches import evaluation_batches
 from ctc_jax.data.labels import checked_labels
@@ -11,6 +11,7 @@ from ctc_jax.data.stream import BatchStream
 __all__ = [
     "REGISTRY",
     "SECTION",
+    "WHERE",
     "Batch",
     "BatchStream",
     "Dataset",

@@ -65,6 +65,13 @@ class Shared(Options):
 
 
 SECTION = Section("data", REGISTRY, "cifar10", Shared, "where the pixels come from")
+# Keys that say where the data are, and not which: a run's data may be moved.
+WHERE = (
+    "data.directory",
+    "data.tfds_directory",
+    "data.device_budget_mib",
+    *(f"data.{name}.path" for name, source in REGISTRY.items() if "path" in source.__dataclass_fields__),
+)
 
 
 def build(config: ConfigSection) -> Dataset:

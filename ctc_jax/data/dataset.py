@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Int32, Integer, UInt8
 
 from ctc_jax.data.binarization import binarized
+from ctc_jax.data.digest import digest_of
 
 
 class Batch(NamedTuple):
@@ -78,3 +80,10 @@ class Dataset:
         """The mean of the training images as a likelihood sees them, the highest level being 1."""
         highest = self.train.highest_grey or 2**self.bits - 1
         return np.mean(self.train.images, axis=0, dtype=np.float64) / highest
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 digits that change with an image, a label, their order, the splits, bits or binarization."""
+        splits = (self.train, self.validation, self.test)
+        facts = f"{self.bits} {self.classes} {self.binarization} {[split.highest_grey for split in splits]}"
+        return digest_of(facts, *(array for split in splits for array in (split.images, split.labels)))

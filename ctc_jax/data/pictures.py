@@ -34,6 +34,8 @@ def picture(file: Path | io.IOBase, use: Callable[[Image.Image], T]) -> T:
     Raises:
       ValueError: it cannot be read, or has more pixels than Pillow takes for safe; the message says why, in a line.
     """
+    if isinstance(file, Path) and not file.is_file():  # to open a named pipe would wait for its other end
+        raise ValueError("it is no file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that no pixel depends on

@@ -34,13 +34,13 @@ def check_same(workdir: Path, config: Mapping[str, Any], free: tuple[str, ...]) 
     Args:
       workdir: holds a run.
       config: nested config of the start.
-      free: sections in which the two may differ.
+      free: keys and sections in which the two may differ.
 
     Raises:
       UserError: they differ elsewhere; the message lists the keys.
     """
     old, new = flatten(read_config(workdir)), flatten(config)
-    keys = (key for key in old.keys() | new.keys() if key.split(".")[0] not in free)
+    keys = (key for key in old.keys() | new.keys() if not any(f"{key}.".startswith(f"{part}.") for part in free))
     differing = sorted(key for key in keys if old.get(key, ABSENT) != new.get(key, ABSENT))
     if differing:
         listed = ", ".join(f"{key} ({old.get(key, ABSENT)!r} there, {new.get(key, ABSENT)!r} now)" for key in differing)

@@ -21,7 +21,7 @@ def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = (
     Args:
       workdir: the directory; made when absent.
       config: nested config of the run.
-      free: sections in which the config may differ from that of the run found there.
+      free: keys and sections in which the config may differ from that of the run found there.
 
     Raises:
       UserError: it cannot be written, holds something else, holds a run of another config, or is in use.

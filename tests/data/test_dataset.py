@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,18 @@ def test_the_mean_image_is_that_of_what_is_drawn_over_the_highest_level(highest_
     drawn = data.train.draw(np.arange(2000), np.random.default_rng(1)) / (2**data.bits - 1)
     error = 4.5 * np.sqrt(data.mean_image * (1 - data.mean_image) / 2000)
     np.testing.assert_array_less(np.abs(drawn.mean(0) - data.mean_image), error if highest_grey else 1e-12)
+
+
+def test_the_fingerprint_tells_content_apart_and_nothing_else():
+    data = dataset()
+    assert dataclasses.replace(data, origin="elsewhere", notes=("a note",)).fingerprint == data.fingerprint
+    changed = data.train.images.copy()
+    changed[7, 1, 2, 0] ^= 1
+    others = [
+        dataclasses.replace(data, test=Split(changed, data.test.labels)),
+        dataclasses.replace(data, validation=Split(data.train.images, data.train.labels[::-1])),
+        dataclasses.replace(data, train=Split(data.train.images[::-1], data.train.labels)),
+        dataclasses.replace(data, bits=7),
+        dataset(255),
+    ]
+    assert len({other.fingerprint for other in [data, *others]}) == 1 + len(others)

@@ -18,6 +18,14 @@ def test_each_differing_key_is_listed_and_one_that_is_missing_on_a_side_is_told(
         check_same(tmp_path, {"seed": 1, "train": {"steps": 3, "x": 2}, "evaluate": {"k": 2}}, free=("evaluate",))
 
 
+def test_a_key_and_a_section_may_be_free_without_those_of_like_names(tmp_path):
+    run_of(tmp_path, {"data": {"path": "a", "pathology": "a"}, "evaluate": {"k": 1}})
+    free = ("data.path", "evaluate")
+    check_same(tmp_path, {"data": {"path": "b", "pathology": "a"}, "evaluate": {"k": 2}}, free)
+    with pytest.raises(UserError, match=r"config: data\.pathology"):
+        check_same(tmp_path, {"data": {"path": "b", "pathology": "b"}, "evaluate": {"k": 2}}, free)
+
+
 def test_a_directory_without_a_run_and_a_config_that_is_not_json(tmp_path):
     with pytest.raises(UserError, match=r"no run in .*: it has no config\.json"):
         read_config(tmp_path)
