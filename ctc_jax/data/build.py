@@ -149,7 +149,7 @@ def divide(arrays: Arrays, validation: int) -> dict[str, Split]:
 
     Raises:
       UserError: there are fewer than 3 images.
-      OptionError: no training image would be left.
+      OptionError: no training or no validation image would be left.
     """
     images, labels = arrays.images, arrays.labels
     test = Split(arrays.test_images, arrays.test_labels)
@@ -166,8 +166,8 @@ def divide(arrays: Arrays, validation: int) -> dict[str, Split]:
             images, labels = images[:first], labels[:first]
     own = arrays.validation if arrays.validation is not None else min(-(-len(images) // 10), 5_000)
     count = own if validation == -1 else validation
-    if not 0 <= count < len(images):
-        raise OptionError("validation", validation, f"-1, or 0 to {len(images) - 1} of the training images")
+    if not 1 <= count < len(images):  # without one there is no best checkpoint
+        raise OptionError("validation", validation, f"-1, or 1 to {len(images) - 1} of the training images")
     cut = len(images) - count
     return {
         "train": Split(images[:cut], labels[:cut]),

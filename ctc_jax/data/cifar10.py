@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from ctc_jax.data import prepared
 from ctc_jax.data.figures import Figures
+from ctc_jax.data.labels import checked_labels
 from ctc_jax.data.packages import npm_package
 from ctc_jax.data.pictures import picture, shown
 from ctc_jax.data.places import Places
@@ -59,16 +60,17 @@ def read_strips(folder: Path) -> Arrays:
       Unavailable: a file is missing or is not what it should be.
     """
 
-    def images(name: str) -> UInt8[np.ndarray, "n 32 32 3"]:
-        return picture(folder / f"{name}.png", lambda strip: shown(strip, color=True)).reshape(-1, 32, 32, 3)
+    def strip(name: str) -> UInt8[np.ndarray, "n 32 32 3"]:
+        return picture(folder / f"{name}.png", lambda image: shown(image, color=True)).reshape(-1, 32, 32, 3)
 
     try:
-        train = np.concatenate([images(f"data_batch_{part}") for part in range(1, 6)])
-        test = images("test_batch")
-        # The package spells "labels" so.
+        train = np.concatenate([strip(f"data_batch_{part}") for part in range(1, 6)])
+        test = strip("test_batch")
         labels, test_labels = (
-            np.array(json.loads((folder / f"{part}_lables.json").read_text()), np.int32) for part in ("train", "test")
+            # The package spells "labels" so.
+            checked_labels(json.loads((folder / f"{part}_lables.json").read_text()), len(images), 10)
+            for part, images in (("train", train), ("test", test))
         )
-    except (OSError, ValueError, OverflowError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Unavailable(f"its files cannot be read: {reason(error)}") from None
     return Arrays(train, labels, test, test_labels, 10, f"npm package {NPM[0]} {NPM[1]}", VALIDATION)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import tempfile
-import zipfile
 from pathlib import Path
 
 import jax
@@ -13,6 +12,7 @@ from absl import logging
 from flax import traverse_util
 
 from ctc_jax.data import Dataset
+from ctc_jax.data.archive import Unreadable, read_arrays
 from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.classifier import STEPS, Classifier, ClassifierNetwork, train_classifier
 from ctc_jax.evaluation.spread import spread
@@ -88,15 +88,13 @@ def _read(path: Path, dataset: Dataset) -> Classifier:
     expected = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *dataset.image_shape)))
     shapes = {name: leaf.shape for name, leaf in traverse_util.flatten_dict(expected, sep="/").items()}
     try:
-        # Opened here: of a file that is no archive, numpy would leave closing to the garbage collector.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        accuracy = float(arrays.pop(ACCURACY))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, {ACCURACY, *shapes})  # of which the file holds checksums
+    except Unreadable as error:
         raise Damaged(str(error)) from None
-    if {name: array.shape for name, array in arrays.items()} != shapes:
+    accuracy = arrays.pop(ACCURACY, None)
+    if accuracy is None or accuracy.shape or {name: array.shape for name, array in arrays.items()} != shapes:
         raise Damaged("its arrays are not those of the network")
-    return Classifier(traverse_util.unflatten_dict(arrays, sep="/"), accuracy)
+    return Classifier(traverse_util.unflatten_dict(arrays, sep="/"), float(accuracy))
 
 
 def _is_whole(path: Path, dataset: Dataset) -> bool:

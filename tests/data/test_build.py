@@ -29,7 +29,7 @@ def test_splits_are_consecutive_and_disjoint(config):
 
 def test_the_number_of_validation_images_can_be_chosen(config):
     make, _ = config
-    assert [len(build(make(validation=count)).validation) for count in (0, 1, 89)] == [0, 1, 89]
+    assert [len(build(make(validation=count)).validation) for count in (1, 89)] == [1, 89]
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -135,7 +135,8 @@ def test_an_unknown_name_lists_the_registry(data_config):
         ({"bits": 2.5}, r"config\.data\.bits is 2\.5"),
         ({"bits": 4, "binarization": "threshold"}, "1 or 8 when data.binarization is threshold"),
         ({"binarization": "dynamc"}, r"did you mean dynamic"),
-        ({"validation": 90}, r"config\.data\.validation is 90; allowed: -1, or 0 to 89"),
+        ({"validation": 90}, r"config\.data\.validation is 90; allowed: -1, or 1 to 89"),
+        ({"validation": 0}, r"config\.data\.validation is 0; allowed: -1, or 1 to 89"),
         ({"validation": -2}, r"config\.data\.validation is -2"),
         ({"device_budget_mib": -1}, r"config\.data\.device_budget_mib is -1"),
         ({"stored_bits": 9}, r"config\.data\.npz\.stored_bits is 9"),
