@@ -46,8 +46,8 @@ def main(argv: list[str]) -> int:
             executor=EXECUTOR.value,
             root=Path(workdir),
             parallel=PARALLEL.value,
-            base_config=CONFIG.value,
-            extra_arguments=[word for word in sys.argv if word.startswith(("--config.", "--mode"))],
+            config=CONFIG.value,
+            mode=MODE.value,
         )
     return modes.execute(CONFIG.value, workdir=workdir, mode=MODE.value, command=[sys.executable, *sys.argv])
 

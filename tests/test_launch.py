@@ -188,3 +188,23 @@ def test_a_workdir_with_other_files_and_a_missing_run(environment, tmp_path):
     assert_one_line(*launch(environment, *TINY, f"--workdir={tmp_path}"), "no config.json")
     assert_one_line(*launch(environment, *TINY, f"--workdir={tmp_path / 'none'}", "--mode=evaluate"), "no run in")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_sweep_takes_the_config_and_the_mode_however_they_were_written(environment, tmp_path):
+    (tmp_path / "flags").write_text("--config.model.name=mlp_vae\n")
+    code = (
+        "import json, launch\n"
+        "from absl import app\n"
+        "from ctc_jax.options import flatten\n"
+        "def told(file, sweep, *, config, mode, **options):\n"
+        "    print('told', json.dumps({**flatten(config.to_dict()), 'mode': mode}))\n"
+        "launch.sweeps.execute = told\n"
+        "app.run(launch.main)\n"
+    )
+    written = ["-config.seed=7", "--noconfig.report.tensorboard", "--config.train.learning_rate", "0.25"]
+    written += [f"--flagfile={tmp_path / 'flags'}", "-mode", "evaluate"]
+    command = [sys.executable, "-c", code, "--config=configs/base.py", "--sweep=any.py", *written]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout.partition("told ")[2])
+    keys = ("seed", "report.tensorboard", "train.learning_rate", "model.name", "mode")
+    assert [told[key] for key in keys] == [7, False, 0.25, "mlp_vae", "evaluate"]

@@ -24,6 +24,8 @@ from benchmarks.harness.finished_runs import training_figures
 from benchmarks.harness.machine import ROOT, limit_threads
 from benchmarks.harness.pictures import copy_pictures
 from benchmarks.harness.results import parser, write
+from ctc_jax.errors import SAVED_EXIT_CODE
+from ctc_jax.reporting import is_done
 from ctc_jax.run import Run
 from ctc_jax.sweeps.expand import load_sweep
 
@@ -164,12 +166,12 @@ def collect(dataset: str, root: Path) -> dict[str, dict[int, Run]]:
     """The finished runs of a dataset by row and seed."""
     base = importlib.import_module("configs.founding_claim").get_config("" if dataset == "mnist" else dataset)
     found: dict[str, dict[int, Run]] = {}
-    for run in load_sweep(str(ROOT / SWEEP), base).runs:
-        overrides, workdir = dict(run.overrides), root / run.name
+    for trial in load_sweep(str(ROOT / SWEEP), base).trials:
+        overrides, workdir = dict(trial.overrides), root / trial.name
         seed = overrides.pop("seed")
         if (workdir / "metrics.jsonl").exists():
             loaded = ctc_jax.load(workdir)
-            if any(line["split"] == "test" for line in loaded.history):
+            if is_done(loaded.history, loaded.config.train.steps):
                 found.setdefault(row_name(overrides), {})[seed] = loaded
     return found
 
@@ -198,8 +200,8 @@ def main() -> None:
         if not arguments.tabulate:
             command = [sys.executable, "launch.py", f"--config=configs/founding_claim.py{preset}", f"--sweep={SWEEP}"]
             command += [f"--workdir={root}", f"--sweep_parallel={arguments.parallel}", *overrides]
-            if subprocess.run(command, cwd=ROOT, check=False).returncode:
-                sys.exit(f"error: the sweep on {dataset} failed; its runs are in {root}")
+            if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
+                sys.exit(code if code == SAVED_EXIT_CODE else f"error: the sweep on {dataset} failed; see {root}")
         runs = collect(dataset, root)
         if not runs:
             sys.exit(f"error: no finished run in {root}; without --tabulate they are made")

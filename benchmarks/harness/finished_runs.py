@@ -12,6 +12,7 @@ import jax
 
 import ctc_jax
 from benchmarks.harness.machine import ROOT
+from ctc_jax.errors import SAVED_EXIT_CODE
 from ctc_jax.run import Run
 
 # Before a change KEY=VALUE; a value may have commas of its own.
@@ -42,8 +43,8 @@ def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:
     file, *changes = COMMA.split(config)
     arguments = [f"--config={file}", f"--workdir={workdir}", *(f"--config.{change}" for change in changes), *overrides]
     print(f"{config} in {workdir}", flush=True)
-    if subprocess.run([sys.executable, "launch.py", *arguments], cwd=ROOT, check=False).returncode:
-        sys.exit(f"error: {config} failed; its run is {workdir}")
+    if code := subprocess.run([sys.executable, "launch.py", *arguments], cwd=ROOT, check=False).returncode:
+        sys.exit(code if code == SAVED_EXIT_CODE else f"error: {config} failed; its run is {workdir}")
     return ctc_jax.load(workdir)
 
 

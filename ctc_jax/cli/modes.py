@@ -19,7 +19,7 @@ from absl import logging
 
 from ctc_jax import data, evaluation, runs, training
 from ctc_jax.errors import SAVED_EXIT_CODE, choose
-from ctc_jax.reporting import REPORT, MetricWriter, read_history, write_report
+from ctc_jax.reporting import REPORT, MetricWriter, is_done, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, check_data, describe_images, load, read_images
 from ctc_jax.training import Outcome
@@ -90,7 +90,7 @@ def _signals() -> Iterator[_Signals]:
 
 
 def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
-    if _tested(workdir, config.train.steps):
+    if is_done(read_history(workdir), config.train.steps):
         if not (workdir / REPORT).exists():  # stopped between the figures and it
             return _sample(config, workdir, signals, command)
         run = load(workdir)
@@ -169,13 +169,6 @@ def _loaded(config: ml_collections.ConfigDict, workdir: Path) -> Run:
     run = load(workdir)
     run.config.data = config.data
     return run
-
-
-def _tested(workdir: Path, steps: int) -> bool:
-    """Whether the run reached its last step and its test figures are written."""
-    history = read_history(workdir)
-    trained = any(line["split"] == "train" and line["step"] >= steps for line in history)
-    return trained and any(line["split"] == "test" for line in history)
 
 
 def _summary(run: Run) -> str:

@@ -4,7 +4,7 @@ from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.page import REPORT, Picture, write_report
 from ctc_jax.reporting.pictures import grid, mean_and_samples, pair_grid, save_png
 from ctc_jax.reporting.progress import Progress
-from ctc_jax.reporting.writers import MetricWriter, read_history, truncate_history
+from ctc_jax.reporting.writers import MetricWriter, is_done, read_history, truncate_history
 
 __all__ = [
     "REPORT",
@@ -13,6 +13,7 @@ __all__ = [
     "Progress",
     "draw_curves",
     "grid",
+    "is_done",
     "mean_and_samples",
     "pair_grid",
     "read_history",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import SupportsFloat
 
@@ -91,6 +91,12 @@ def read_history(workdir: Path) -> list[dict]:
         {key: value if key == "split" else NOT_FINITE.get(value, value) for key, value in entry.items()}
         for entry in entries
     ]
+
+
+def is_done(history: Sequence[Mapping[str, object]], steps: int) -> bool:
+    """Whether a run with these lines has reached its last step, and its figures of the test set are written."""
+    trained = any(line["split"] == "train" and line["step"] >= steps for line in history)
+    return trained and any(line["split"] == "test" for line in history)
 
 
 def truncate_history(workdir: Path, step: int) -> None:

@@ -1,28 +1,33 @@
-"""Runs a sweep: one process or Slurm job a run, through submitit. Tests: test_execute.py."""
+"""Runs a sweep: one process or Slurm job a run, through submitit. Tests: test_execute.py, test_slurm.py."""
 
 import contextlib
+import dataclasses
+import fcntl
+import functools
+import json
 import os
+import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import submitit
+import ml_collections
 
-from ctc_jax.errors import UserError
+from ctc_jax.errors import SAVED_EXIT_CODE, UserError
+from ctc_jax.options import flatten
+from ctc_jax.reporting import is_done, read_history
 from ctc_jax.reporting.progress import format_duration
-from ctc_jax.sweeps.core_shares import core_shares
-from ctc_jax.sweeps.expand import Run, load_sweep
+from ctc_jax.sweeps import saved_config
+from ctc_jax.sweeps.executors import EXECUTORS, TOKEN, Executor
+from ctc_jax.sweeps.expand import Trial, load_sweep
 from ctc_jax.sweeps.job import Job
+from ctc_jax.sweeps.ledger import Ledger, Submission, write_whole
 from ctc_jax.sweeps.summary import Outcome, write_summary
 
-EXECUTORS = ("local", "slurm")
-LAUNCH = (sys.executable, "launch.py")
-LOCAL_MINUTES = 60 * 24 * 365  # submitit's own limit is two minutes
-SLURM_MINUTES = 60 * 24  # submitit's own limit is five minutes; at the limit a run saves and queues again
-REQUEUES = 1000
+PROJECT = Path(__file__).resolve().parents[2]
+LAUNCH = (sys.executable, str(PROJECT / "launch.py"))
 POLL_SECONDS = 0.2
 
 
@@ -32,102 +37,258 @@ def execute(
     *,
     executor: str,
     root: Path,
+    config: ml_collections.ConfigDict,
+    mode: str = "train",
     parallel: int = 1,
-    base_config: Any,
-    extra_arguments: Sequence[str] = (),
     command: Sequence[str] = LAUNCH,
 ) -> int:
     """Runs every run of the sweep, then lists the failures; `root/sweep.html` is kept up to date.
 
-    A run is `COMMAND --config=CONFIG_FILE --workdir=ROOT/NAME EXTRA --config.KEY=VALUE ...`, its output is appended to
-    `ROOT/logs/NAME.log`. Local runs that go at once have a share of the cores each. Runs that are finished say so and
-    end at once, others go on: doing the same sweep again completes it. Ctrl-C and SIGTERM stop the runs, which save; a
-    second Ctrl-C kills them.
+    A run is `COMMAND --config=CONFIG --workdir=ROOT/NAME --mode=MODE`; CONFIG stands for `config` with the run's
+    overrides, which is written to `ROOT/configs/NAME.json`. Its output is appended to `ROOT/logs/NAME.log`. Local runs
+    that go at once have a share of the cores each. Runs that are finished say so and end at once, others go on: doing
+    the same sweep again completes it. Runs of a launcher that was killed are found, and waited for. Ctrl-C and SIGTERM
+    stop the runs, which save; a second Ctrl-C kills them.
 
     Args:
-      config_file: the experiment's file, perhaps with `:PRESET`.
+      config_file: the experiment's file, perhaps with `:PRESET`; for the page.
       sweep_file: a Python file with `get_overrides()`.
       executor: local or slurm.
       root: folder of the sweep, one folder a run in it.
+      config: the config that the runs' overrides change.
+      mode: what to do with each run.
       parallel: local runs at once; Slurm is given all.
-      base_config: the config that the overrides are checked against.
-      extra_arguments: further arguments of every run; the sweep's overrides come after them and so win.
       command: what a run starts with.
 
     Returns:
-      The exit code: 1 when a run failed, else 0, also when the sweep was stopped.
+      The exit code: 1 when a run failed, else 75 when one was stopped, else 0.
 
     Raises:
-      UserError: the sweep file or an override is wrong, or the executor cannot be had. Nothing was started then.
+      UserError: the sweep file or an override is wrong, the executor cannot be had, or the folder cannot be written or
+        is at work for another sweep. Nothing was started then.
     """
-    sweep = load_sweep(sweep_file, base_config)
+    sweep = load_sweep(sweep_file, config)
     root = root.absolute()
-    (root / "logs").mkdir(parents=True, exist_ok=True)
-    submitter = _submitter(executor, root / ".submitit", sweep.resources)
-    at_once = parallel if executor == "local" else len(sweep.runs)
-    free_cores: list[frozenset[int]] = core_shares(parallel) if executor == "local" else []
-    cores_of: dict[str, frozenset[int]] = {}
-    outcomes = {run.name: Outcome("waiting") for run in sweep.runs}
+    if executor not in EXECUTORS:
+        raise UserError(f"--executor is {executor!r}; allowed: {', '.join(EXECUTORS)}")
+    with _hold(root):
+        outcomes = {trial.name: Outcome("waiting") for trial in sweep.trials}
 
-    def summarize() -> None:
-        write_summary(root, config_file=config_file, sweep_file=sweep_file, runs=sweep.runs, outcomes=outcomes)
+        def summarize() -> None:
+            write_summary(root, config_file=config_file, sweep_file=sweep_file, trials=sweep.trials, outcomes=outcomes)
 
-    def submit(run: Run) -> submitit.Job:
-        flags = [f"--config.{key}={value}" for key, value in run.overrides.items()]
-        arguments = [*command, f"--config={config_file}", f"--workdir={root / run.name}", *extra_arguments, *flags]
-        if free_cores:
-            cores_of[run.name] = free_cores.pop(0)
-        log, cores = root / "logs" / f"{run.name}.log", cores_of.get(run.name)
-        return submitter.submit(Job(arguments, log, local=executor == "local", cores=cores))
+        @functools.cache
+        def executor_named(name: str) -> Executor:
+            return EXECUTORS[name](root / ".submitit", sweep.resources, parallel)
 
-    print(f"sweep of {len(sweep.runs)} runs in {root}, {at_once} at once, executor {executor}", flush=True)
-    waiting, running, started = list(sweep.runs), {}, {}
-    with _sigterm_interrupts():
-        try:
-            while waiting or running:
-                while waiting and len(running) < at_once:
-                    run = waiting.pop(0)
-                    with _job_environment():
-                        running[run.name], started[run.name] = submit(run), time.monotonic()
-                        outcomes[run.name] = Outcome("running")
-                    summarize()
-                for name in [name for name, job in running.items() if job.done()]:
-                    exit_code = _exit_code(running.pop(name))
-                    free_cores += [cores_of.pop(name)] if name in cores_of else []
-                    outcomes[name] = Outcome("failed" if exit_code else "finished", exit_code)
-                    ended = sum(outcome.exit_code is not None for outcome in outcomes.values())
-                    duration = format_duration(time.monotonic() - started[name])
-                    print(f"[{ended}/{len(sweep.runs)}] {outcomes[name].state} {name} after {duration}", flush=True)
-                    summarize()
-                time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            print(f"stopping {len(running)} runs, which save first; Ctrl-C again kills them", flush=True)
-            _stop(running, executor)
-            outcomes.update({name: Outcome("stopped") for name in running})
-            print("sweep stopped; the same command goes on with it", flush=True)
-    summarize()
+        jobs = _Jobs(root, config, executor_named(executor), [*command, f"--mode={mode}"])
+        waiting, started = list(sweep.trials), {}
+        for trial in sweep.trials:
+            left = jobs.ledger.read(trial.name)
+            if left is not None and jobs.adopt(trial, left, executor_named(left.executor)):
+                waiting.remove(trial)
+                outcomes[trial.name], started[trial.name] = Outcome("running"), time.monotonic()
+                print(f"{trial.name} is still at work for an earlier launcher", flush=True)
+        at_once = parallel if executor == "local" else len(sweep.trials)
+        print(f"sweep of {len(sweep.trials)} runs in {root}, {at_once} at once, executor {executor}", flush=True)
+        with _sigterm_interrupts():
+            try:
+                while waiting or jobs.running:
+                    while waiting and len(jobs.running) < at_once:
+                        trial = waiting.pop(0)
+                        with _job_environment():
+                            outcomes[trial.name], started[trial.name] = Outcome("running"), time.monotonic()
+                            jobs.submit(trial)
+                        summarize()
+                    for trial, exit_code, adopted in jobs.collect():
+                        if adopted and exit_code in (SAVED_EXIT_CODE, None):  # it was being stopped when we found it
+                            waiting.insert(0, trial)
+                            outcomes[trial.name] = Outcome("waiting")
+                            continue
+                        outcomes[trial.name] = _outcome(exit_code)
+                        ended = sum(outcome.exit_code is not None for outcome in outcomes.values())
+                        duration = format_duration(time.monotonic() - started[trial.name])
+                        state = outcomes[trial.name].state
+                        print(f"[{ended}/{len(sweep.trials)}] {state} {trial.name} after {duration}", flush=True)
+                        summarize()
+                    time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                print(f"stopping {len(jobs.running)} runs, which save first; Ctrl-C again kills them", flush=True)
+                outcomes.update({name: Outcome("stopped", code) for name, code in jobs.stop().items() if code != 0})
+                print("sweep stopped; the same command goes on with it", flush=True)
+        summarize()
     print(f"summary: {root / 'sweep.html'}", flush=True)
-    failed = [run.name for run in sweep.runs if outcomes[run.name].state == "failed"]
+    failed = [trial.name for trial in sweep.trials if outcomes[trial.name].state == "failed"]
     if failed:
-        print(f"{len(failed)} of {len(sweep.runs)} runs failed:", flush=True)
+        print(f"{len(failed)} of {len(sweep.trials)} runs failed:", flush=True)
     for name in failed:
         log = root / "logs" / f"{name}.log"
         print(f"  {name}: exit code {outcomes[name].exit_code}, log {log}: {_last_line(log)}", flush=True)
-    return 1 if failed else 0
+    if failed:
+        return 1
+    return 0 if all(outcome.state == "finished" for outcome in outcomes.values()) else SAVED_EXIT_CODE
 
 
-def _submitter(executor: str, folder: Path, resources: Mapping[str, Any]) -> submitit.AutoExecutor:
-    if executor not in EXECUTORS:
-        raise UserError(f"--executor is {executor!r}; allowed: {', '.join(EXECUTORS)}")
-    minutes = LOCAL_MINUTES if executor == "local" else SLURM_MINUTES
+@dataclasses.dataclass
+class _Running:
+    """A run's job that has not ended yet.
+
+    Attributes:
+      adopted: another launcher submitted it.
+      lost_at: since when it is nowhere, though it noted no exit code; None where it is somewhere.
+    """
+
+    trial: Trial
+    submission: Submission
+    executor: Executor
+    adopted: bool
+    lost_at: float | None = None
+
+
+class _Jobs:
+    """The jobs that are under way.
+
+    Args:
+      root: folder of the sweep.
+      config: what the trials' overrides change.
+      executor: what new jobs are given to.
+      command: what a run starts with.
+    """
+
+    def __init__(self, root: Path, config: ml_collections.ConfigDict, executor: Executor, command: Sequence[str]):
+        self.root, self.config, self.executor, self.command = root, config, executor, tuple(command)
+        self.ledger = Ledger(root / "jobs")
+        self.running: dict[str, _Running] = {}
+
+    def adopt(self, trial: Trial, submission: Submission, executor: Executor) -> bool:
+        """Follows a job that another launcher submitted; False, and it is forgotten, where it has ended.
+
+        Raises:
+          UserError: it works with another config than this sweep has.
+        """
+        noted = self.ledger.exit_code(trial.name, submission) is not None
+        young = time.time() - submission.noted_at < executor.grace_seconds
+        if not executor.alive(submission, noted) and (noted or not young):
+            self.ledger.erase(trial.name, submission)
+            return False
+        old, new = (flatten(json.loads(text)) for text in (self._saved(trial).read_text(), self._text(trial)))
+        if differing := sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key)):
+            raise UserError(
+                f"{trial.name} is still at work with another config, which differs in {', '.join(differing)}; wait for "
+                f"it, or end job {submission.job_id or 'of its name'} (executor {submission.executor})"
+            )
+        executor.adopt(submission)
+        self.running[trial.name] = _Running(trial, submission, executor, adopted=True)
+        return True
+
+    def submit(self, trial: Trial) -> None:
+        """Notes a job, then hands it over."""
+        name, submission = trial.name, self.executor.new()
+        write_whole(self._saved(trial), self._text(trial))
+        config = f"{saved_config.__file__}:{self._saved(trial)}"
+        arguments = [*self.command, f"--config={config}", f"--workdir={self.root / name}"]
+        log, note = self.root / "logs" / f"{name}.log", self.ledger.exit_note(name, submission)
+        job = Job(arguments, log, note, local=self.executor.here, cores=submission.cores)
+        self.ledger.write(name, submission)
+        os.environ[TOKEN] = submission.token
+        try:
+            job_id = self.executor.submit(job, submission)
+        finally:
+            del os.environ[TOKEN]
+        submission = dataclasses.replace(submission, job_id=job_id)
+        self.ledger.write(name, submission)
+        self.running[name] = _Running(trial, submission, self.executor, adopted=False)
+
+    def collect(self) -> Iterator[tuple[Trial, int | None, bool]]:
+        """The jobs that have ended: trial, exit code, and whether another launcher had submitted it.
+
+        The code is 0 for a job that was lost after its run was done, and None where it was lost before.
+        """
+        for name, one in list(self.running.items()):
+            exit_code = self.ledger.exit_code(name, one.submission)
+            if one.executor.alive(one.submission, noted=exit_code is not None):
+                one.lost_at = None
+                continue
+            if exit_code is None:
+                one.lost_at = time.monotonic() if one.lost_at is None else one.lost_at
+                if time.monotonic() - one.lost_at < one.executor.grace_seconds:
+                    continue
+                exit_code = 0 if self._done(name) else None
+            self._forget(name)
+            yield one.trial, exit_code, one.adopted
+
+    def stop(self) -> dict[str, int | None]:
+        """Asks all to save and end, and waits for those on this machine; an interrupt meanwhile kills them.
+
+        Returns:
+          The exit code of each; None of those that are not waited for.
+        """
+        local = [name for name, one in self.running.items() if one.executor.here]
+        codes = dict.fromkeys(self.running)
+        for _ in range(2):
+            for one in self.running.values():
+                one.executor.stop(one.submission)
+            try:
+                while any(name in self.running for name in local):
+                    codes.update({trial.name: exit_code for trial, exit_code, _ in self.collect()})
+                    time.sleep(POLL_SECONDS)
+                return codes
+            except KeyboardInterrupt:
+                print("killing the runs", flush=True)
+        return codes
+
+    def _forget(self, name: str) -> None:
+        self.ledger.erase(name, self.running.pop(name).submission)
+
+    def _done(self, name: str) -> bool:
+        """Whether the run's figures say that it is done."""
+        try:
+            config = json.loads((self.root / "configs" / f"{name}.json").read_text())
+            return is_done(read_history(self.root / name), config["train"]["steps"])
+        except (OSError, ValueError, KeyError, TypeError, UserError):
+            return False
+
+    def _saved(self, trial: Trial) -> Path:
+        return self.root / "configs" / f"{trial.name}.json"
+
+    def _text(self, trial: Trial) -> str:
+        config = self.config.copy_and_resolve_references()
+        config.update_from_flattened_dict(trial.overrides)
+        return json.dumps(config.to_dict(), indent=1)
+
+
+def _outcome(exit_code: int | None) -> Outcome:
+    """How a run stands whose job has ended by itself."""
+    if exit_code == SAVED_EXIT_CODE:
+        return Outcome("stopped", exit_code)
+    return Outcome("failed" if exit_code != 0 else "finished", -1 if exit_code is None else exit_code)
+
+
+@contextlib.contextmanager
+def _hold(root: Path) -> Iterator[None]:
+    """Makes the sweep's folders, and holds them against another launcher.
+
+    Raises:
+      UserError: they cannot be written, or are held.
+    """
     try:
-        submitter = submitit.AutoExecutor(folder, cluster=executor, slurm_max_num_timeout=REQUEUES)
-        submitter.update_parameters(**{"timeout_min": minutes, "name": "ctc-jax", **resources})
-    except RuntimeError as error:
-        raise UserError(f"executor {executor} cannot be had here: {error}") from None
-    except (NameError, ValueError, AssertionError) as error:
-        raise UserError(f"the sweep file's RESOURCES are wrong: {' '.join(str(error).split())}") from None
-    return submitter
+        for folder in ("configs", "jobs", "logs"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        lock = open(root / ".lock", "a+")  # noqa: SIM115, held open as long as the lock
+    except OSError as error:
+        raise UserError(f"workdir {root} cannot be written: {error.strerror}; choose another --workdir") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(f"the sweep in {root} is at work already, by {lock.read().strip()}") from None
+        except OSError:  # a network file system that has no locks
+            pass
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}")
+        lock.flush()
+        yield
 
 
 @contextlib.contextmanager
@@ -140,14 +301,13 @@ def _job_environment() -> Iterator[None]:
       KeyboardInterrupt: at the end, for such a signal.
     """
     before = os.environ.get("PYTHONPATH")
-    here = str(Path(__file__).resolve().parents[2])
     came: list[int] = []
     heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
     handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in heard}
     # The job inherits that Ctrl-C is blocked. Here another thread may still take it: hence the handler. Were SIGTERM
     # blocked as well, the job could not be told to stop.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ["PYTHONPATH"] = os.pathsep.join([here, before] if before else [here])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), before] if before else [str(PROJECT)])
     try:
         yield
     finally:
@@ -170,33 +330,6 @@ def _sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _stop(running: Mapping[str, submitit.Job], executor: str) -> None:
-    """Asks the running jobs to end and waits for it; an interrupt meanwhile kills them."""
-    for _ in range(2):
-        for job in running.values():
-            if executor == "slurm":
-                job.cancel()
-            elif not job.done():
-                os.kill(int(job.job_id), signal.SIGTERM)  # submitit passes it on to the job
-        if executor == "slurm":
-            return
-        try:
-            while not all(job.done() for job in running.values()):
-                time.sleep(POLL_SECONDS)
-            return
-        except KeyboardInterrupt:
-            print("killing the runs", flush=True)
-
-
-def _exit_code(job: submitit.Job) -> int:
-    """The command's exit code; -1 when its job ended without telling one (killed, or the machine was lost)."""
-    try:
-        return job.result()
-    except Exception as error:
-        print(f"job {job.job_id} told no exit code: {str(error).splitlines()[0]}", flush=True)
-        return -1
 
 
 def _last_line(log: Path) -> str:

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import runpy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ LONGEST_NAME = 120  # file systems take 255 bytes
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Trial:
     """One run of a sweep: its name, which is its folder's, and what it changes in the base config."""
 
     name: str
@@ -34,22 +34,13 @@ class Run:
 class Sweep:
     """The runs of a sweep file, and what a scheduler is to give each of them."""
 
-    runs: tuple[Run, ...]
+    trials: tuple[Trial, ...]
     resources: Mapping[str, Any]
 
 
 def product(axes: Mapping[str, Iterable[Any]]) -> list[Overrides]:
     """Every combination of the axes' values; the last axis changes fastest."""
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-
-
-def zipped(axes: Mapping[str, Sequence[Any]]) -> list[Overrides]:
-    """The first values of all axes, then the second ones, and so on.
-
-    Raises:
-      ValueError: the axes differ in length.
-    """
-    return [dict(zip(axes, values, strict=True)) for values in zip(*axes.values(), strict=True)]
 
 
 def crossed(*lists: Iterable[Overrides]) -> list[Overrides]:
@@ -88,7 +79,7 @@ def load_sweep(path: str, base_config: Any) -> Sweep:
             )
     base = flatten(base_config.to_dict())
     runs = [_checked({str(key): _plain(value) for key, value in overrides.items()}, base) for overrides in listed]
-    named = [Run(run_name(overrides), overrides) for overrides in runs]
+    named = [Trial(run_name(overrides), overrides) for overrides in runs]
     for first, second in itertools.pairwise(sorted(run.name for run in named)):
         if first == second:
             raise UserError(f"sweep file {path} yields the run {first} twice")

@@ -10,11 +10,13 @@ from typing import Any
 
 from submitit.helpers import DelayedSubmission
 
+from ctc_jax.sweeps.ledger import write_whole
+
 SAVE_SECONDS = 60.0  # a job about to be taken off its machine waits this long for its command to save
 
 
 class Job:
-    """Calling it runs the command, output appended to the log, and returns the exit code.
+    """Calling it runs the command, output appended to the log, notes the exit code in a file and returns it.
 
     On this machine a first SIGTERM is passed on, so that the command saves and ends; a second one kills it. In a Slurm
     job Slurm itself signals the command. When Slurm's time limit nears, the command is asked to save and the job
@@ -23,12 +25,13 @@ class Job:
     Args:
       command: program and arguments.
       log: file that standard output and error are appended to.
+      note: file for the exit code; absent while the command runs, also in a job that was queued again.
       local: on this machine, not in a Slurm job.
-      cores: the command is to run on; None is those of this process.
+      cores: the command is to run on; none are those of this process.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, *, local: bool, cores: frozenset[int] | None = None):
-        self.command, self.log, self.local, self.cores = tuple(command), log, local, cores
+    def __init__(self, command: Sequence[str], log: Path, note: Path, *, local: bool, cores: Sequence[int] = ()):
+        self.command, self.log, self.note, self.local, self.cores = tuple(command), log, note, local, tuple(cores)
         # submitit's local executor hides all GPUs from its jobs; the command is to see those that we see.
         self.visible_gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
         self._process: subprocess.Popen | None = None
@@ -36,6 +39,7 @@ class Job:
 
     def __call__(self) -> int:
         """Runs the command to its end; its exit code, or minus the signal that ended it."""
+        self.note.unlink(missing_ok=True)
         environment = dict(os.environ, PYTHONUNBUFFERED="1")
         if self.local:
             environment.pop("CUDA_VISIBLE_DEVICES", None)
@@ -56,6 +60,7 @@ class Job:
                 self._process.terminate()
             while self._process.poll() is None:  # a blocking wait would hold a lock that a signal's handler needs
                 time.sleep(0.05)
+        write_whole(self.note, str(self._process.returncode))
         return self._process.returncode
 
     def checkpoint(self) -> DelayedSubmission:
@@ -65,7 +70,7 @@ class Job:
             deadline = time.monotonic() + SAVE_SECONDS
             while self._process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
-        return DelayedSubmission(Job(self.command, self.log, local=self.local, cores=self.cores))
+        return DelayedSubmission(Job(self.command, self.log, self.note, local=self.local, cores=self.cores))
 
     def _stop(self, signal_number: int, frame: Any) -> None:
         self._stops += 1
@@ -78,5 +83,5 @@ class Job:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-        if self.cores is not None:
+        if self.cores:
             os.sched_setaffinity(0, self.cores)

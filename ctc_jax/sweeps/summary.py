@@ -4,7 +4,6 @@ import dataclasses
 import html
 import json
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from ctc_jax.options import flatten
 from ctc_jax.reporting.number_tables import cell, heading, wide_table
 from ctc_jax.reporting.page import REPORT, table, write_page
 from ctc_jax.reporting.writers import encode_number, read_history
-from ctc_jax.sweeps.expand import Run
+from ctc_jax.sweeps.expand import Trial
+from ctc_jax.sweeps.ledger import write_whole
 
 SPLITS = ("test", "validation", "train")  # the first one that a run has lines of gives its numbers
 
@@ -47,30 +47,28 @@ def write_summary(
     *,
     config_file: str,
     sweep_file: str,
-    runs: Sequence[Run],
+    trials: Sequence[Trial],
     outcomes: Mapping[str, Outcome],
 ) -> None:
     """Writes `root/sweep.json` and `root/sweep.html` from each run's `metrics.jsonl` and `config.json`."""
     rows = []
-    for run in runs:
-        outcome = outcomes[run.name]
-        split, step, numbers = read_numbers(root / run.name)
+    for trial in trials:
+        outcome = outcomes[trial.name]
+        split, step, numbers = read_numbers(root / trial.name)
         rows.append(
             {
-                "name": run.name,
+                "name": trial.name,
                 "state": outcome.state,
                 "exit_code": outcome.exit_code,
-                "overrides": run.overrides,
+                "overrides": trial.overrides,
                 "split": split,
                 "step": step,
                 "numbers": {key: encode_number(value) for key, value in numbers.items()},
-                "config": _read_config(root / run.name / "config.json"),
+                "config": _read_config(root / trial.name / "config.json"),
             }
         )
     text = json.dumps({"config_file": config_file, "sweep_file": sweep_file, "runs": rows}, indent=1, default=str)
-    temporary = root / f".sweep.json.{os.getpid()}"
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, root / "sweep.json")
+    write_whole(root / "sweep.json", text)
     title = f"{Path(sweep_file).stem} on {Path(config_file).stem}"
     write_page(root / "sweep.html", title, _body(root, title, config_file, sweep_file, rows))
 
@@ -78,12 +76,12 @@ def write_summary(
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Runs that differ in the seed alone as one row: their number, and each number's mean and standard deviation.
 
-    Only rows with numbers count; the deviation (with n - 1) is None for a single run. A value that is not
-    finite makes the mean NaN.
+    Only finished runs count: others may hold figures of an earlier start, or of fewer steps. The deviation (with n - 1)
+    is None for a single run. A value that is not finite makes the mean NaN.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        if row["numbers"]:
+        if row["state"] == "finished" and row["numbers"]:
             rest = {key: value for key, value in row["overrides"].items() if key != "seed"}
             groups.setdefault(json.dumps([rest, row["split"]], default=str), []).append(row)
     result = []
@@ -121,7 +119,7 @@ def _body(root: Path, title: str, config_file: str, sweep_file: str, rows: Seque
         group_keys = [key for key in keys if key != "seed"]
         cells = [
             [*(_text(group["overrides"].get(key)) for key in group_keys), str(group["runs"]), group["split"]]
-            + [_spread(group["numbers"].get(name), name) for name in names]
+            + [_plus_minus(group["numbers"].get(name), name) for name in names]
             for group in grouped
         ]
         parts += ["<h2>Over seeds: mean ± standard deviation</h2>"]
@@ -140,7 +138,7 @@ def _text(value: Any) -> str:
     return "" if value is None else html.escape(f"{value:,}" if type(value) is int else str(value))
 
 
-def _spread(value: tuple[float, float | None] | None, name: str) -> str:
+def _plus_minus(value: tuple[float, float | None] | None, name: str) -> str:
     if value is None:
         return ""
     mean, deviation = value

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.errors import UserError
-from ctc_jax.reporting.writers import MetricWriter, read_history, truncate_history
+from ctc_jax.reporting.writers import MetricWriter, is_done, read_history, truncate_history
 
 
 def write_steps(workdir, steps):
@@ -128,3 +128,12 @@ def test_wandb_is_given_tagged_numbers_and_the_same_run_again(tmp_path, monkeypa
         writer.close()
     assert logged == [(2, {"train/bound_bpd": 0.5}), (3, {"train/bound_bpd": 0.5})]
     assert identities[0] == identities[1]
+
+
+def test_a_run_is_done_that_has_its_last_step_and_figures_of_the_test_set():
+    train, test = {"step": 10, "split": "train"}, {"step": 10, "split": "test"}
+    assert is_done([train, test], 10)
+    assert not is_done([train, test], 11)
+    assert not is_done([train], 10)
+    assert not is_done([test], 10)
+    assert not is_done([], 0)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.errors import ConfigError, UserError
-from ctc_jax.sweeps.expand import LONGEST_NAME, crossed, load_sweep, product, run_name, zipped
+from ctc_jax.sweeps.expand import LONGEST_NAME, crossed, load_sweep, product, run_name
 
 BASE = ml_collections.ConfigDict({"seed": 0, "likelihood": {"name": "ctc", "off": False}, "train": {"rate": 0.1}})
 
@@ -25,12 +25,6 @@ def test_product_has_every_combination_last_axis_fastest():
         {"a": 2, "b": "x"},
         {"a": 2, "b": "y"},
     ]
-
-
-def test_zipped_pairs_values_and_refuses_unequal_lengths():
-    assert zipped({"a": [1, 2], "b": [3, 4]}) == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
-    with pytest.raises(ValueError, match="zip"):
-        zipped({"a": [1, 2], "b": [3]})
 
 
 def test_crossed_combines_lists_and_the_later_one_wins():
@@ -65,14 +59,14 @@ def test_awkward_names_are_safe_short_and_differ():
 def test_file_is_read_and_numpy_scalars_become_plain(tmp_path):
     body = "import numpy\nRESOURCES = {'timeout_min': 5}\ndef get_overrides():\n    yield {'seed': numpy.int64(3)}\n"
     sweep = load_sweep(written(tmp_path, body), BASE)
-    ((name, overrides),) = [(run.name, run.overrides) for run in sweep.runs]
+    ((name, overrides),) = [(run.name, run.overrides) for run in sweep.trials]
     assert (name, overrides, type(overrides["seed"])) == ("seed=3", {"seed": 3}, int)
     assert sweep.resources == {"timeout_min": 5}
     assert not isinstance(overrides["seed"], np.integer)
 
 
 def test_whole_number_fits_a_float(tmp_path):
-    assert load_sweep(yielding(tmp_path, [{"train.rate": 1}]), BASE).runs[0].overrides == {"train.rate": 1}
+    assert load_sweep(yielding(tmp_path, [{"train.rate": 1}]), BASE).trials[0].overrides == {"train.rate": 1}
 
 
 @pytest.mark.parametrize(
@@ -115,6 +109,6 @@ def test_missing_file_is_named(tmp_path):
 def test_likelihood_sweep_fits_the_base_config():
     from configs.base import get_config
 
-    runs = load_sweep("configs/sweeps/likelihoods.py", get_config()).runs
+    runs = load_sweep("configs/sweeps/likelihoods.py", get_config()).trials
     assert len(runs) == 12
     assert runs[-1].name == "likelihood.name=ctc,seed=2"

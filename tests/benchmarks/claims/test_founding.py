@@ -9,7 +9,7 @@ from ctc_jax.sweeps.expand import load_sweep
 
 def rows_of_the_sweep():
     base = importlib.import_module("configs.founding_claim").get_config()
-    runs = load_sweep(str(machine.ROOT / SWEEP), base).runs
+    runs = load_sweep(str(machine.ROOT / SWEEP), base).trials
     return [(run.overrides["seed"], row_name({k: v for k, v in run.overrides.items() if k != "seed"})) for run in runs]
 
 
