@@ -6,7 +6,7 @@ Tests: tests/data/test_archive.py.
 import stat
 import warnings
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from ctc_jax.data.source import reason
 from ctc_jax.errors import nearest
 
-# An array may unpack to this many bytes, or to this many times its packed size where that is more: images of noise
+# A file may unpack to this many bytes, or to this many times its packed size where that is more: images of noise
 # hardly shrink, sparse binary ones by a factor of tens, and a bomb by a thousand.
 UNPACKED = 2**30
 RATIO = 200
@@ -40,8 +40,7 @@ def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, n
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Python's parser, at a damaged header
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            for name, member in members.items():
-                _check(name, member, names)
+            _check(members, names)
             return {name: _array(archive, member) for name, member in members.items()}
     except Unreadable:
         raise
@@ -49,12 +48,15 @@ def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, n
         raise Unreadable(f"it cannot be read: {reason(error)}") from None
 
 
-def _check(name: str, member: zipfile.ZipInfo, names: Collection[str] | None) -> None:
-    if names is not None and name not in names:
-        raise Unreadable(f"it holds {name!r}{nearest(name, names)}, and only {', '.join(names)} are read")
-    if member.file_size > max(UNPACKED, RATIO * member.compress_size):
-        packed, unpacked = (f"{size / 2**20:,.1f} MiB" for size in (member.compress_size, member.file_size))
-        raise Unreadable(f"{name} would unpack from {packed} to {unpacked}")
+def _check(members: Mapping[str, zipfile.ZipInfo], names: Collection[str] | None) -> None:
+    for name in members:
+        if names is not None and name not in names:
+            raise Unreadable(f"it holds {name!r}{nearest(name, names)}, and only {', '.join(names)} are read")
+    packed, unpacked = (
+        sum(getattr(member, size) for member in members.values()) for size in ("compress_size", "file_size")
+    )
+    if unpacked > max(UNPACKED, RATIO * packed):
+        raise Unreadable(f"it would unpack from {packed / 2**20:,.1f} MiB to {unpacked / 2**20:,.1f} MiB")
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

@@ -37,7 +37,7 @@ def cached(directory: Path, name: str, prepare: Callable[[], Arrays]) -> Arrays:
       OptionError: `directory` cannot be written.
     """
     folder = directory / name
-    if folder.exists():
+    if os.path.exists(folder):
         try:
             return read(folder)
         except Damaged as error:

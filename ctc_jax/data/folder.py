@@ -13,7 +13,7 @@ from PIL import Image
 from ctc_jax.data.cache import NAME_LENGTH, fingerprint
 from ctc_jax.data.picture_tree import PictureTree
 from ctc_jax.data.pictures import VERSION, is_color, peculiarities, picture, shown
-from ctc_jax.data.places import Places
+from ctc_jax.data.places import Places, user_path
 from ctc_jax.data.source import Arrays, Source
 from ctc_jax.options import OptionError, option
 
@@ -72,7 +72,7 @@ class Folder(Source):
 
     def _tree(self) -> PictureTree:
         try:
-            return PictureTree.of(Path(self.path).expanduser() if self.path else None)
+            return PictureTree.of(user_path(self.path) if self.path else None)
         except ValueError as error:
             raise OptionError("path", self.path, str(error)) from None
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import zlib
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def read(path: Path, md5: str) -> UInt8[np.ndarray, "..."]:
       Unavailable: the file is missing or is not the one expected.
     """
     try:
-        found = next(place for place in (path, path.with_name(path.name + ".gz")) if place.is_file())
+        found = next(place for place in (path, path.with_name(path.name + ".gz")) if os.path.isfile(place))
         with open(found, "rb") if found == path else gzip.open(found) as file:
             content = file.read(UNPACKED)
     except StopIteration:

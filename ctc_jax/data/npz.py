@@ -1,15 +1,15 @@
 """Arrays of the user's own in an .npz file. Tests: tests/data/test_npz.py."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ctc_jax.data.archive import Unreadable, read_arrays
 from ctc_jax.data.labels import checked_labels
-from ctc_jax.data.places import Places
+from ctc_jax.data.places import Places, user_path
 from ctc_jax.data.source import Arrays, Source
+from ctc_jax.data.stored_bits import stored_bits_option, tell_bits
 from ctc_jax.options import OptionError, option
 
 KEYS = ("images", "labels", "test_images", "test_labels")
@@ -20,14 +20,12 @@ class Npz(Source):
     """`images` [n, h, w] or [n, h, w, c], and if you have them `labels` [n], `test_images`, `test_labels`."""
 
     path: str = option("", "the .npz file")
-    stored_bits: int = option(
-        0, "bits of its pixels, whose levels are 0 to 2**bits - 1; 0 tells them from the data", at_least=0, at_most=8
-    )
+    stored_bits: int = stored_bits_option()
 
     def build(self, places: Places) -> Arrays:
         """Raises `OptionError` where the file is missing or an array does not fit; the message says which and how."""
         del places
-        path = Path(self.path).expanduser()
+        path = user_path(self.path)
         try:
             found = read_arrays(path, KEYS)
         except Unreadable as error:
@@ -44,27 +42,8 @@ class Npz(Source):
         labels = self._labels("labels", found.get("labels"), len(images))
         test_labels = self._labels("test_labels", found.get("test_labels"), len(test_images))
         classes = 1 + int(max(labels.max(initial=0), test_labels.max(initial=0)))
-        bits, notes = self._bits(int(max(images.max(initial=0), test_images.max(initial=0))))
+        bits, notes = tell_bits(int(max(images.max(initial=0), test_images.max(initial=0))), self.stored_bits)
         return Arrays(images, labels, test_images, test_labels, classes, str(path), bits=bits, notes=notes)
-
-    def _bits(self, largest: int) -> tuple[int, tuple[str, ...]]:
-        """Bits of a pixel, and what to say of them.
-
-        Levels of few bits reach the largest one, and those of 8 bits reach 128: what lies between is asked for.
-        """
-        told = largest.bit_length()
-        if self.stored_bits:
-            if told > self.stored_bits:
-                allowed = f"0, or {told} to 8: the largest level is {largest}"
-                raise OptionError("stored_bits", self.stored_bits, allowed)
-            return self.stored_bits, ()
-        if told in (0, 8):
-            return 8, ()  # 0: all pixels are the same, which is refused later
-        if largest < 2**told - 1:
-            allowed = f"{told} to 8: the largest level is {largest}, of few levels or of dark 8-bit images"
-            raise OptionError("stored_bits", self.stored_bits, allowed)
-        note = f"levels are 0 to {largest}, {told}-bit; of dark 8-bit images stored_bits must say so"
-        return told, (note,)
 
     def _images(self, key: str, array: np.ndarray) -> UInt8[np.ndarray, "n height width channels"]:
         """The array with a channel axis, refused where it holds no images of whole levels."""

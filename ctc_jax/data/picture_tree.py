@@ -17,9 +17,12 @@ HIDDEN = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lo
 PARTS = {
     "train": "train",
     "training": "train",
+    "dev": "validation",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "eval": "test",
+    "evaluation": "test",
     "test": "test",
     "testing": "test",
 }
@@ -51,7 +54,7 @@ class PictureTree:
         Raises:
           ValueError: it has no pictures, or its folders can be read in several ways; the message says what is allowed.
         """
-        paths, folders, left_out = _walk(root) if root and root.is_dir() else ([], [], Counter())
+        paths, folders, left_out = _walk(root) if root and os.path.isdir(root) else ([], [], Counter())
         if not paths:
             found = f"; left out: {_listed(left_out)}" if left_out else ""
             raise ValueError(f"a folder with pictures ({', '.join(sorted(ENDINGS))}{found})")

@@ -1,6 +1,7 @@
 """A picture file's pixels, as a viewer shows them. Tests: tests/data/test_pictures.py."""
 
 import io
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ def picture(file: Path | io.IOBase, use: Callable[[Image.Image], T]) -> T:
     Raises:
       ValueError: it cannot be read, or has more pixels than Pillow takes for safe; the message says why, in a line.
     """
-    if isinstance(file, Path) and not file.is_file():  # to open a named pipe would wait for its other end
+    if isinstance(file, Path) and not os.path.isfile(file):  # to open a named pipe would wait for its other end
         raise ValueError("it is no file")
     try:
         with warnings.catch_warnings():

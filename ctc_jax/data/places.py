@@ -12,6 +12,11 @@ from jaxtyping import UInt8
 from ctc_jax.options import OptionError
 
 
+def user_path(path: str) -> Path:
+    """The path with a home in place of a tilde; as it is where there is none, which `Path.expanduser` refuses."""
+    return Path(os.path.expanduser(path))
+
+
 @dataclass(frozen=True)
 class Places:
     """Folders that a dataset may use.
@@ -29,7 +34,7 @@ class Places:
         """The folders of that name; "" is the one that the environment names, else one in the user's home."""
         directory = directory or os.environ.get("CTC_JAX_DATA") or "~/.cache/ctc_jax/data"
         prepared = tfds_directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-        return cls(Path(directory).expanduser(), Path(prepared).expanduser())
+        return cls(user_path(directory), user_path(prepared))
 
     def allocate(self, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
         """An array backed by an unnamed file in `directory`, for pixels that may not fit in memory.

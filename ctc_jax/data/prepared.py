@@ -1,7 +1,9 @@
 """Image datasets prepared by TensorFlow Datasets, read without TensorFlow. Tests: tests/data/test_prepared.py."""
 
+import dataclasses
 import importlib.util
 import io
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from ctc_jax.data.cache import NAME_LENGTH, fingerprint
 from ctc_jax.data.pictures import VERSION, is_color, picture, shown
 from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source, Unavailable, reason
+from ctc_jax.data.stored_bits import stored_bits_option, tell_bits
 from ctc_jax.errors import UserError
 from ctc_jax.options import OptionError, option
 
@@ -36,12 +39,17 @@ class Tfds(Source):
         0, "side of the square that images are cropped and scaled to; 0 keeps their size", at_least=0
     )
 
+    stored_bits: int = stored_bits_option()
+
     def build(self, places: Places) -> Arrays:
         """Its splits `train` and `test`; raises `OptionError` where it is not prepared or holds no 8-bit images."""
         try:
-            return read(places, self.dataset, image_size=self.image_size)
+            arrays = read(places, self.dataset, image_size=self.image_size)
         except Unavailable as error:
             raise self._refused(error) from None
+        largest = int(max(arrays.images.max(initial=0), arrays.test_images.max(initial=0)))
+        bits, notes = tell_bits(largest, self.stored_bits)
+        return dataclasses.replace(arrays, bits=bits, notes=(*arrays.notes, *notes))
 
     def cache_name(self, places: Places) -> str:
         """Changes with the dataset, its version, its files and the image size; raises as `build` does."""
@@ -49,8 +57,8 @@ class Tfds(Source):
             folder = find_version(places.tfds_directory, self.dataset)
         except Unavailable as error:
             raise self._refused(error) from None
-        name = "-".join(folder.relative_to(places.tfds_directory).parts)[:NAME_LENGTH]
-        return f"tfds-{name}-{self.image_size}-v{VERSION}-{fingerprint(folder.iterdir())}"
+        name = re.sub(r"[^\w.]+", "-", f"{self.dataset.partition(':')[0]}-{folder.name}")[-NAME_LENGTH:]
+        return f"tfds-{name}-{self.image_size}-{self.stored_bits}-v{VERSION}-{fingerprint(folder.iterdir())}"
 
     def _refused(self, error: Unavailable) -> OptionError:
         return OptionError("dataset", self.dataset, f"a prepared TFDS image dataset ({error}; {HOW})")
@@ -66,7 +74,10 @@ def find_version(directory: Path, name: str) -> Path:
     versions = {
         tuple(int(number) for number in path.parent.name.split(".")): path.parent
         for path in (directory / base).glob("*/dataset_info.json")
-        if base and re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name) and version in ("", path.parent.name)
+        if base
+        and re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name)
+        and version in ("", path.parent.name)
+        and os.path.isfile(path)
     }
     if not versions:
         raise Unavailable(f"no dataset {name!r} in {directory}")

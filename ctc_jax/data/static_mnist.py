@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ctc_jax.data.archive import Unreadable, read_arrays
-from ctc_jax.data.places import Places
+from ctc_jax.data.places import Places, user_path
 from ctc_jax.data.source import Arrays, Source
 from ctc_jax.errors import UserError
 from ctc_jax.options import OptionError, option
@@ -33,12 +33,10 @@ class StaticMnist(Source):
           UserError: the file is nowhere.
           OptionError: it is not what it should be.
         """
-        folders = dict.fromkeys(
-            [places.directory, Path(os.environ.get("CTC_JAX_DATA") or places.directory).expanduser()]
-        )
-        candidates = [Path(self.path).expanduser()] if self.path else [folder / NAME for folder in folders]
+        folders = dict.fromkeys([places.directory, user_path(os.environ.get("CTC_JAX_DATA") or str(places.directory))])
+        candidates = [user_path(self.path)] if self.path else [folder / NAME for folder in folders]
         for path in candidates:
-            if path.exists():
+            if os.path.exists(path):
                 try:
                     return read(path)
                 except Unreadable as error:

@@ -38,7 +38,7 @@ def test_an_array_out_of_proportion_to_its_file_is_not_unpacked(tmp_path, monkey
     assert len(read_arrays(tmp_path / "a.npz")["images"]) == 2**20
     monkeypatch.setattr("ctc_jax.data.archive.UNPACKED", 2**19)
     monkeypatch.setattr("numpy.lib.format.read_array", None)
-    with pytest.raises(Unreadable, match=r"images would unpack from 0\.0 MiB to 1\.0 MiB"):
+    with pytest.raises(Unreadable, match=r"it would unpack from 0\.0 MiB to 1\.0 MiB"):
         read_arrays(tmp_path / "a.npz")
 
 

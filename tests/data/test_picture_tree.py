@@ -71,7 +71,10 @@ def test_a_folder_without_pictures_is_no_class_and_is_told(tree):
     assert found.notes[-1] == f"2 folders of {found.root} have no pictures and are no classes: bird, dog"
 
 
-@pytest.mark.parametrize(("train", "validation", "test"), [("train", "val", "test"), ("Training", "valid", "TESTING")])
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [("train", "val", "test"), ("Training", "valid", "TESTING"), ("train", "dev", "eval")],
+)
 def test_folders_named_for_parts_are_parts(tree, train, validation, test):
     found = tree(f"{train}/cat/a.png", f"{train}/dog/a.png", f"{validation}/cat/b.png", f"{test}/dog/c.png")
     assert names(found) == [f"{train}/cat/a.png", f"{train}/dog/a.png"]

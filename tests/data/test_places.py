@@ -17,6 +17,10 @@ def test_places_come_from_the_config_then_the_environment_then_the_home(monkeypa
     assert Places.named("~/here", "/there") == Places(tmp_path / "here", Path("/there"))
 
 
+def test_a_home_that_does_not_exist_is_left_as_it_stands():
+    assert Places.named("~nobody-of-this-name/data").directory == Path("~nobody-of-this-name/data")
+
+
 def test_allocated_pixels_leave_no_file(places):
     array = places.allocate((3, 2, 2, 1))
     array[1] = 7

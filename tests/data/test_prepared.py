@@ -99,6 +99,18 @@ def test_without_a_test_split_there_is_none(places, tmp_path):
     assert data.test_images.shape == (0, 4, 6, 3)
 
 
+def test_few_levels_are_told(places, tmp_path):
+    write(tmp_path / "prepared", file=lambda index: pixels(index) % 2)
+    data = Tfds("tiny").build(places)
+    assert (data.bits, data.notes[0]) == (1, "levels are 0 to 1, 1-bit; of dark 8-bit images stored_bits must say so")
+    assert Tfds("tiny", stored_bits=8).build(places).bits == 8
+
+
+def test_a_path_in_place_of_a_name_is_read(data_config, places, tmp_path):
+    write(tmp_path / "elsewhere")
+    assert len(build(data_config("tfds", dataset=str(tmp_path / "elsewhere" / "tiny"))).train) == 10
+
+
 def test_splits_that_are_not_read_are_named(places, tmp_path):
     write(tmp_path / "prepared", splits=(("train", 3), ("validation", 2), ("extra", 1)))
     (note,) = Tfds("tiny").build(places).notes
