@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -21,7 +22,6 @@ from ctc_jax.options import OptionError
 
 PARTS = ("images", "labels", "test_images", "test_labels")
 FACTS = ("classes", "origin", "validation", "bits", "notes")
-NAME_LENGTH = 60  # of what a folder's name takes from elsewhere: file systems allow 255 bytes in all
 
 
 class Damaged(Exception):
@@ -113,6 +113,11 @@ def is_whole(folder: Path) -> bool:
     except Damaged:
         return False
     return True
+
+
+def plain_name(text: str) -> str:
+    """At most 60 plain characters of a text, for a folder's name: file systems allow 255 bytes in all."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text)[-60:]
 
 
 def fingerprint(paths: Iterable[Path]) -> str:

@@ -13,7 +13,9 @@ def digest_of(*parts: str | Shaped[np.ndarray, "..."]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, str):
-            digest.update(f"text {len(part)}\0{part}".encode())
+            digest.update(
+                f"text {len(part)}\0{part}".encode(errors="surrogateescape")
+            )  # names of files may be any bytes
             continue
         digest.update(f"{part.dtype.str} {part.shape}\0".encode())
         rows = max(1, CHUNK // max(1, part[:1].nbytes))

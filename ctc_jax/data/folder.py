@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from ctc_jax.data.cache import NAME_LENGTH, fingerprint
+from ctc_jax.data.cache import fingerprint, plain_name
+from ctc_jax.data.digest import digest_of
 from ctc_jax.data.picture_tree import PictureTree
 from ctc_jax.data.pictures import VERSION, is_color, peculiarities, picture, shown
 from ctc_jax.data.places import Places, user_path
@@ -63,11 +64,11 @@ class Folder(Source):
         )
 
     def cache_name(self, places: Places) -> str:
-        """Changes when a file is added, removed or written to, and with every option; raises as `build` does."""
+        """Changes with the files that are loaded, the notes on those left out and the options; raises as `build`."""
         del places
         tree = self._tree()
-        digest = fingerprint(path for paths in tree.parts.values() for path in paths)
-        name = tree.root.resolve().name[:NAME_LENGTH]
+        digest = digest_of(fingerprint(path for paths in tree.parts.values() for path in paths), *tree.notes)[:16]
+        name = plain_name(tree.root.resolve().name)
         return f"folder-{name}-{self.image_size}-{self.background}-v{VERSION}-{digest}"
 
     def _tree(self) -> PictureTree:

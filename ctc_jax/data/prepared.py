@@ -15,8 +15,9 @@ import numpy as np
 from absl import logging
 from jaxtyping import Int32, UInt8
 
-from ctc_jax.data.cache import NAME_LENGTH, fingerprint
-from ctc_jax.data.pictures import VERSION, is_color, picture, shown
+from ctc_jax.data.cache import fingerprint, plain_name
+from ctc_jax.data.labels import checked_labels
+from ctc_jax.data.pictures import VERSION, picture, shown
 from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source, Unavailable, reason
 from ctc_jax.data.stored_bits import stored_bits_option, tell_bits
@@ -57,7 +58,7 @@ class Tfds(Source):
             folder = find_version(places.tfds_directory, self.dataset)
         except Unavailable as error:
             raise self._refused(error) from None
-        name = re.sub(r"[^\w.]+", "-", f"{self.dataset.partition(':')[0]}-{folder.name}")[-NAME_LENGTH:]
+        name = plain_name(f"{self.dataset.partition(':')[0]}-{folder.name}")
         return f"tfds-{name}-{self.image_size}-{self.stored_bits}-v{VERSION}-{fingerprint(folder.iterdir())}"
 
     def _refused(self, error: Unavailable) -> OptionError:
@@ -112,12 +113,13 @@ def read(places: Places, name: str, validation: int | None = None, order: str = 
         # Bytes are decoded here: the library would warn that OpenCV is missing, and decode what is not needed.
         decoders = {key: tfds.decode.SkipDecoding() for key in pictures}
         keys = (pictures[0], labels[0] if labels else "", order)
-        parts = []
+        color = features[pictures[0]].shape[-1] != 1
+        classes = features[labels[0]].num_classes if labels else 1
+        read_parts = {}
         for part in ("train", "test"):
-            if part in splits:
-                parts += read_split(builder.as_data_source(part, decoders=decoders), keys, image_size, places)
-            else:
-                parts += [parts[0][:0], parts[1][:0]]
+            if part in splits and splits[part].num_examples:
+                source = builder.as_data_source(part, decoders=decoders)
+                read_parts[part] = read_split(source, keys, image_size, color, places)
     except ImportError as error:
         raise Unavailable(f"{folder} needs the packages tensorflow-datasets and array_record: {error}") from None
     except NotImplementedError:
@@ -126,14 +128,29 @@ def read(places: Places, name: str, validation: int | None = None, order: str = 
         raise
     except Exception as error:  # What the library's own dependencies raise at a damaged file has no common base.
         raise Unavailable(f"{folder} cannot be read: {reason(error)}") from None
-    classes = features[labels[0]].num_classes if labels else 1
-    unread = ", ".join(sorted(set(splits) - {"train", "test"}))
+    if "train" not in read_parts:
+        raise Unavailable(f"{folder} has no training images")
+    images, train_labels = read_parts["train"]
+    test_images, test_labels = read_parts.get("test", (images[:0], train_labels[:0]))
+    if np.any(test_labels < 0):  # how TFDS has labels that were never published
+        test_images, test_labels = images[:0], train_labels[:0]
+        del read_parts["test"]
+    if test_images.shape[1:] != images.shape[1:]:
+        shapes = f"train has images of {images.shape[1:]} and test of {test_images.shape[1:]}"
+        raise OptionError("image_size", image_size, f"a side to scale to, since {shapes}")
+    try:
+        for part in (train_labels, test_labels):
+            checked_labels(part, len(part), classes)
+    except ValueError as error:
+        raise Unavailable(f"{folder}: {error}") from None
+    unread = ", ".join(sorted(set(splits) - set(read_parts)))
     notes = (f"of {folder} these splits are not read: {unread}",) if unread else ()
-    return Arrays(*parts, classes, f"TFDS {builder.info.full_name}", validation, notes=notes)
+    origin = f"TFDS {builder.info.full_name}"
+    return Arrays(images, train_labels, test_images, test_labels, classes, origin, validation, notes=notes)
 
 
 def read_split(
-    examples: Sequence[dict], keys: tuple[str, str, str], image_size: int, places: Places
+    examples: Sequence[dict], keys: tuple[str, str, str], image_size: int, color: bool, places: Places
 ) -> tuple[UInt8[np.ndarray, "n height width channels"], Int32[np.ndarray, " n"]]:
     """Images and labels; `keys` are the features of the image, of the label and to sort by, "" where there is none.
 
@@ -141,11 +158,11 @@ def read_split(
       OptionError: images differ in size and `image_size` is 0.
     """
     pixels, label, order = keys
-    first = decode(examples[0][pixels], image_size)
+    first = decode(examples[0][pixels], image_size, color)
     images, labels, ranks = places.allocate((len(examples), *first.shape)), np.zeros(len(examples), np.int32), []
     for index in range(len(examples)):
         example = examples[index]
-        image = decode(example[pixels], image_size)
+        image = decode(example[pixels], image_size, color)
         if image.shape != first.shape:
             allowed = f"a side to scale to, since the dataset has images of {first.shape} and {image.shape}"
             raise OptionError("image_size", image_size, allowed)
@@ -158,9 +175,9 @@ def read_split(
     return images[ranks], labels[ranks]
 
 
-def decode(content: bytes, image_size: int) -> UInt8[np.ndarray, "height width channels"]:
+def decode(content: bytes, image_size: int, color: bool) -> UInt8[np.ndarray, "height width channels"]:
     """The image in a PNG or JPEG, cropped and scaled when `image_size` asks for it."""
-    return picture(io.BytesIO(content), lambda image: shown(image, image_size, color=is_color(image)))
+    return picture(io.BytesIO(content), lambda image: shown(image, image_size, color=color))
 
 
 def prepare(places: Places, name: str, validation: int | None = None, order: str = "") -> Arrays:

@@ -79,7 +79,7 @@ def test_a_new_picture_and_every_option_are_noticed_in_the_cache(tmp_path, data_
 
 
 def test_a_long_name_leaves_room_in_the_name_of_the_cache(tmp_path, data_config):
-    folder = tmp_path / ("p" * 250)
+    folder = tmp_path / ("\N{GREEK SMALL LETTER PI}" * 120)
     write(folder, 4)
     assert len(build(data_config("folder", path=str(folder))).train) == 2
 

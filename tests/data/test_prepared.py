@@ -23,7 +23,15 @@ def pixels(index, shape=(4, 6, 3)):
     return np.random.default_rng(index).integers(256, size=shape, dtype=np.uint8)
 
 
-def write(directory, name="tiny", version="1.0.0", splits=(("train", 12), ("test", 3)), shape=(4, 6, 3), file=pixels):
+def write(
+    directory,
+    name="tiny",
+    version="1.0.0",
+    splits=(("train", 12), ("test", 3)),
+    shape=(4, 6, 3),
+    file=pixels,
+    labels=None,
+):
     """Examples numbered through the splits, in reversed order of their `id`, as a preparation shuffles them."""
     folder = directory / name / version
     folder.mkdir(parents=True)
@@ -42,7 +50,8 @@ def write(directory, name="tiny", version="1.0.0", splits=(("train", 12), ("test
             content = io.BytesIO()
             Image.fromarray(file(index)).save(content, "png")
             content.seek(0)
-            example = {"image": content, "label": index, "id": f"{split}_{index:05d}"}
+            label = (labels or {}).get(split, int)(index)
+            example = {"image": content, "label": label, "id": f"{split}_{index:05d}"}
             writer.write(serializer.serialize_example(features.encode_example(example)))
         writer.close()
         first += count
@@ -97,6 +106,35 @@ def test_without_a_test_split_there_is_none(places, tmp_path):
     write(tmp_path / "prepared", splits=(("train", 3),))
     data = Tfds("tiny").build(places)
     assert data.test_images.shape == (0, 4, 6, 3)
+
+
+def test_grey_files_among_colored_ones_are_colored(places, tmp_path):
+    def file(index):
+        return pixels(index)[..., 0] if index % 2 else pixels(index)
+
+    write(tmp_path / "prepared", file=file)
+    images = Tfds("tiny").build(places).images
+    assert images.shape == (12, 4, 6, 3)
+    np.testing.assert_array_equal(images[0], np.repeat(pixels(11)[..., :1], 3, axis=-1))
+
+
+def test_a_test_split_without_labels_is_not_read(places, tmp_path):
+    write(tmp_path / "prepared", labels={"test": lambda index: -1})
+    data = Tfds("tiny").build(places)
+    assert len(data.test_images) == 0
+    assert data.notes[0].endswith("these splits are not read: test")
+
+
+def test_training_labels_that_are_no_classes_are_refused(places, tmp_path):
+    write(tmp_path / "prepared", labels={"train": lambda index: -1})
+    with pytest.raises(OptionError, match=r"labels are int32 of shape \(12,\) from -1 to -1"):
+        Tfds("tiny").build(places)
+
+
+def test_parts_of_different_sizes_need_an_image_size(places, tmp_path):
+    write(tmp_path / "prepared", shape=(None, None, 3), file=lambda index: pixels(index, (4 + index // 12, 6, 3)))
+    with pytest.raises(OptionError, match=r"train has images of \(4, 6, 3\) and test of \(5, 6, 3\)"):
+        Tfds("tiny").build(places)
 
 
 def test_few_levels_are_told(places, tmp_path):
