@@ -130,7 +130,7 @@ def linear(kind, shape):
     def reward(weights, masks):
         return jnp.sum((masks * weights["c"][None]).reshape(len(masks), -1), axis=-1)
 
-    exact = jax.grad(lambda *of: reward(of[1], KINDS[kind].probs(of[0])).sum(), argnums=(0, 1))(logits, weights)
+    exact = gradient(lambda *of: reward(of[1], KINDS[kind].probs(of[0])).sum(), (0, 1))(logits, weights)
     return Problem(KINDS[kind], logits, weights, reward, exact)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, GumbelRao, GumbelSoftmax, ReinMax, STGumbel, StraightThrough
-from tests.gradients.conftest import Problem, build, gradients, linear, z_scores
+from tests.gradients.conftest import Problem, build, gradient, gradients, linear, z_scores
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])
@@ -29,7 +29,7 @@ def test_reinmax_is_unbiased_up_to_second_order(square):
     def expectation(logits, weights):
         return jax.nn.softmax(logits[0, 0]) @ reward(weights, jnp.eye(5)[:, None])
 
-    problem = Problem(CATEGORICAL, logits, weights, reward, jax.grad(expectation, argnums=(0, 1))(logits, weights))
+    problem = Problem(CATEGORICAL, logits, weights, reward, gradient(expectation, (0, 1))(logits, weights))
     found, _ = gradients(problem, ReinMax())
     assert np.abs(z_scores(found, problem.exact)).max() < 4.5
     if square:
@@ -45,18 +45,18 @@ def test_without_its_correction_reinmax_is_straight_through_and_with_part_of_it_
     def reward(masks):
         return jnp.sum((masks[:, 0] @ form) * masks[:, 0], axis=-1)
 
-    def gradient(estimator, key):
-        return jax.grad(lambda at: jnp.sum(estimator(key, at, reward, kind=CATEGORICAL).surrogate))(logits)
-
     def mean(estimator):
         """Over the three masks, each by a key that draws it, with its probability."""
-        masks, found = jax.vmap(lambda key: (CATEGORICAL.sample(key, logits)[0], gradient(estimator, key)))(
-            jax.random.split(jax.random.key(0), 32)
-        )
-        first = [int(np.argmax(np.asarray(masks)[:, 0, 0, alternative])) for alternative in range(3)]
+
+        def one(key):
+            by_logits = jax.grad(lambda at: jnp.sum(estimator(key, at, reward, kind=CATEGORICAL).surrogate))(logits)
+            return CATEGORICAL.sample(key, logits)[0], by_logits
+
+        masks, found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 32))
+        first = [int(np.argmax(np.asarray(masks)[:, 0, 0, category])) for category in range(3)]
         return np.einsum("k,k...->...", np.asarray(jax.nn.softmax(logits[0, 0]), np.float64), np.asarray(found)[first])
 
-    exact = jax.grad(lambda at: jax.nn.softmax(at[0, 0]) @ jnp.diag(form))(logits)
+    exact = gradient(lambda at: jax.nn.softmax(at[0, 0]) @ jnp.diag(form))(logits)
     plain = mean(StraightThrough())
     np.testing.assert_allclose(mean(ReinMax(second_order=0.0)), plain, rtol=1e-5, atol=1e-6)
     assert np.abs(plain - exact).max() > 0.05
@@ -82,7 +82,9 @@ def test_reinmax_of_a_gate_is_that_of_a_choice_of_two(temperature):
         return jnp.sum(reinmax(key, both, lambda mask: cubic(mask[:, 0, 0]), kind=CATEGORICAL).surrogate)
 
     keys = jax.random.split(jax.random.key(2), 2**14)
-    gate, choice = (np.asarray(jax.vmap(jax.grad(of), in_axes=(None, 0))(logits, keys)) for of in (of_gate, of_choice))
+    gate, choice = (
+        np.asarray(jax.jit(jax.vmap(jax.grad(of), in_axes=(None, 0)))(logits, keys)) for of in (of_gate, of_choice)
+    )
     error = np.sqrt((gate.var() + choice.var()) / len(keys))
     assert abs(gate.mean() - choice.mean()) < 4.5 * error
     np.testing.assert_allclose(np.unique(gate.round(5)), np.unique(choice.round(5)), atol=2e-5)
@@ -107,13 +109,13 @@ def test_reinmax_is_its_formula_at_a_temperature_and_with_a_share_of_its_correct
         mask, by_logits = jax.vjp(reward, jnp.asarray(logits, jnp.float32)[None, None])
         return mask, by_logits(slope)[0][0, 0]
 
-    masks, found = jax.vmap(drawn_and_gradient)(jax.random.split(jax.random.key(3), 32))
+    masks, found = jax.jit(jax.vmap(drawn_and_gradient))(jax.random.split(jax.random.key(3), 32))
     assert len(np.unique(masks, axis=0)) == 3
-    for mask, gradient in zip(np.asarray(masks), found, strict=True):
+    for mask, by_logits in zip(np.asarray(masks), found, strict=True):
         middle = (softmax(logits / temperature) + mask) / 2
         plain, published = jacobian(softmax(logits)), 2 * jacobian(middle) - jacobian(softmax(logits)) / 2
         expected = ((1 - share) * plain + share * published) @ np.asarray(slope)
-        np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(by_logits, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 2, 4))])
@@ -156,4 +158,4 @@ def test_gumbel_rao_is_finite_where_a_wait_is_drawn_as_zero():
     def reward(logits):
         return jnp.sum(GumbelRao().mask(key, logits, kind=CATEGORICAL) * jnp.arange(2.0)[None, None])
 
-    assert jnp.isfinite(jax.grad(reward)(logits)).all()
+    assert jnp.isfinite(gradient(reward)(logits)).all()
