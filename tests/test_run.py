@@ -39,9 +39,8 @@ def workdir(tmp_path_factory):
         }
     )
     with runs.claim(folder / "run", config.to_dict()) as claimed:
-        runs.note_start(claimed, config.to_dict(), [])
         experiment = training.build(config)
-        runs.write_json(claimed / "images.json", describe_images(experiment.space, experiment.dataset))
+        runs.begin(claimed, config.to_dict(), describe_images(experiment.space, experiment.dataset), [])
         training.train(experiment, claimed)
     return claimed
 

@@ -97,11 +97,8 @@ def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, 
         print(f"this run is finished: {_summary(run)}; its report is {workdir / REPORT}")
         return 0
     experiment = training.build(config)
-    runs.note_start(workdir, config.to_dict(), command)
-    if (workdir / "images.json").exists():
-        check_data(*read_images(workdir), experiment.dataset)
-    else:
-        runs.write_json(workdir / "images.json", describe_images(experiment.space, experiment.dataset))
+    runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), command)
+    check_data(*read_images(workdir), experiment.dataset)
     signals.deferred = True
     outcome = training.train(experiment, workdir, interrupted=lambda: signals.requested)
     signals.deferred = False

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import html
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -12,6 +11,7 @@ from typing import Any, SupportsFloat
 from ctc_jax.options import flatten
 from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.number_tables import numbers
+from ctc_jax.whole_file import replaced
 
 REPORT = "report.html"  # its name in the directory of a run
 STYLE = """
@@ -106,9 +106,8 @@ def write_page(path: Path, title: str, body: str) -> None:
         f"<title>{_escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def table(rows: Mapping[str, Any]) -> str:

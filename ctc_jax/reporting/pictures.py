@@ -4,7 +4,6 @@ Every function takes levels 0..`levels` with 1 (gray), 2 (gray and opacity), 3 (
 small images by a whole factor (nearest neighbor, so that a pixel stays a pixel) and returns uint8 [height, width, 3].
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import Image, ImageDraw, ImageFont
+
+from ctc_jax.whole_file import replaced
 
 BACKGROUND = (194, 208, 228)  # neither black, white nor gray, so that the edge of any image shows
 CELL = 96  # pixels that a small image's longer side is enlarged to, at least
@@ -87,11 +88,10 @@ def mean_and_samples(
 
 
 def save_png(path: Path, array: Picture) -> None:
-    """Writes the picture under a temporary name and renames it, so that no reader sees half a file."""
+    """Writes the picture, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(array).save(temporary, format="PNG")
-    os.replace(temporary, path)
+    with replaced(path) as temporary:
+        Image.fromarray(array).save(temporary, format="PNG")
 
 
 def _wide(gap: int) -> int:

@@ -7,7 +7,6 @@ One object a line: `step`, `split`, then numbers. JSON has no NaN and no infinit
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import SupportsFloat
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ctc_jax.errors import UserError
+from ctc_jax.whole_file import replaced
 
 HISTORY = "metrics.jsonl"
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -139,12 +139,8 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def _replace(path: Path, lines: list[str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with replaced(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _start_wandb(workdir: Path, project: str):
