@@ -69,7 +69,7 @@ def sampled_mask(
     """
     mask, probs, values = (by_category(x, kind) for x in (mask, probs, reward.values))
     weights = reward.weights.reshape(*mask.shape[1:], -1)
-    if kind is BERNOULLI:
+    if kind == BERNOULLI:
         sign, effect = 1.0 - 2.0 * mask, probs * (1.0 - probs)
     elif mask.shape[-1] < 2:
         raise ValueError("a categorical mask has 1 category; allowed: 2 or more")
@@ -83,7 +83,7 @@ def sampled_mask(
 
 def by_category(x: Float[Array, "batch *masks"], kind: MaskKind) -> Float[Array, "batch dimensions categories"]:
     """Masks, values or logits, an axis for dimensions and one for their categories."""
-    return x.reshape(len(x), -1, x.shape[-1] if kind is CATEGORICAL else 1)
+    return x.reshape(len(x), -1, x.shape[-1] if kind == CATEGORICAL else 1)
 
 
 class Flips(NamedTuple):

@@ -21,7 +21,7 @@ def perturb_given(
     key: Key[Array, ""], logits: Float[Array, "batch *masks"], masks: Float[Array, "batch *masks"], *, kind: MaskKind
 ) -> Float[Array, "batch *masks"]:
     """z given that `kind.harden(z)` is `masks` (Tucker et al. 2017, appendix)."""
-    if kind is BERNOULLI:
+    if kind == BERNOULLI:
         noise = kind.noise(key, logits.shape)
         on, off = (jax.nn.softplus(noise + jax.nn.softplus(sign * logits)) for sign in (1.0, -1.0))
         return jnp.where(masks > 0, on, -off)
@@ -33,4 +33,4 @@ def perturb_given(
 
 
 def _normalized(logits: Float[Array, "batch *masks"], kind: MaskKind) -> Float[Array, "batch *masks"]:
-    return logits if kind is BERNOULLI else jax.nn.log_softmax(logits)
+    return logits if kind == BERNOULLI else jax.nn.log_softmax(logits)

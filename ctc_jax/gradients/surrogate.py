@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 # Masks [batch, ...] to rewards [batch]; it closes over everything else that the reward depends on.
-Reward = Callable[[Float[Array, "batch ..."]], Float[Array, " batch"]]
+Reward = Callable[[Float[Array, "batch *masks"]], Float[Array, " batch"]]
 
 
 class Estimate(NamedTuple):

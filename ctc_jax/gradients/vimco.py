@@ -23,10 +23,10 @@ def vimco(log_weights: Float[Array, "samples batch"], log_masks: Float[Array, "s
     if count < 2:
         raise ValueError(f"vimco: {count} samples; allowed: 2 or more")
     value = jax.nn.logsumexp(log_weights, axis=0) - jnp.log(count)
-    held = jax.lax.stop_gradient(log_weights)
-    others = (jnp.sum(held, axis=0, keepdims=True) - held) / (count - 1)
+    fixed = jax.lax.stop_gradient(log_weights)
+    others = (jnp.sum(fixed, axis=0, keepdims=True) - fixed) / (count - 1)
     own = jnp.eye(count, dtype=bool)[:, :, None]
-    replaced = jnp.where(own, others[:, None], held[None])
+    replaced = jnp.where(own, others[:, None], fixed[None])
     without = jax.nn.logsumexp(replaced, axis=1) - jnp.log(count)
     signals = jax.lax.stop_gradient(value)[None] - without
     return Estimate(value, value + zero(jnp.sum(signals * log_masks, axis=0)))
