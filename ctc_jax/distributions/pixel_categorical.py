@@ -34,10 +34,11 @@ class PixelCategorical(CategoricalLogits):
         """Log mass, nats, -inf at other numbers; leading axes of `value` may be more than those of the logits."""
         value, outside = told_levels(value, self.logits.shape[-1])
         shape = lax.broadcast_shapes(value.shape, self.batch_shape)
-        logits = jnp.broadcast_to(self.logits, (*shape, self.logits.shape[-1]))
+        channels_last = shape or (1,)
+        logits = jnp.broadcast_to(self.logits, (*shape, self.logits.shape[-1])).reshape(*channels_last, -1)
         # Levels, channels, then flat positions: the order in which the output layer has computed the logits.
         logits = jnp.moveaxis(logits, (-1, -2), (0, 1))
-        levels = channels_first(jnp.broadcast_to(value, shape))
+        levels = channels_first(jnp.broadcast_to(value, shape).reshape(channels_last))
         channels = levels.shape[0]
         log_prob = log_categorical(logits.reshape(-1, channels, levels[0].size), levels.reshape(channels, -1))
-        return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1) + jnp.broadcast_to(outside, shape)
+        return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1).reshape(shape) + jnp.broadcast_to(outside, shape)

@@ -17,6 +17,7 @@ from ctc_jax.distributions import (
     PixelCategorical,
 )
 from ctc_jax.distributions.log_mixture import log_mixture
+from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL
 
 TIES = jnp.zeros(3)
 
@@ -53,6 +54,9 @@ CASES = {
         lambda x: kl_divergence(*(BernoulliTimesContinuous(x * by, dist.Normal(0.0, 1.0)) for by in (1.0, -2.0))),
         [0.0],
     ),
+    "masks of a closed gate": (lambda x: BERNOULLI.log_prob(x, jnp.float32(0.0)), [0.0]),
+    "masks of an open gate": (lambda x: BERNOULLI.log_prob(x, jnp.float32(1.0)), [0.0]),
+    "one-hot masks at ties": (lambda x: CATEGORICAL.log_prob(first(TIES, x), jnp.eye(3)[0]), [0.0]),
     "choice at ties": (
         lambda x: CategoricalTimesContinuous(first(TIES, x), dist.Normal(TIES, 1.0)).log_prob(jnp.eye(3)[0]),
         [0.0],

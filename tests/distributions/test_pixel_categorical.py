@@ -15,3 +15,10 @@ def test_a_categorical_over_levels_has_their_mean_and_mode():
     value = np.arange(4).reshape(1, 2, 2, 1)
     expected = np.log(np.take_along_axis(mass, value[..., None], -1)).sum()
     np.testing.assert_allclose(distribution.log_prob(jnp.asarray(value)), [expected], rtol=1e-5)
+
+
+def test_pythons_own_numbers_are_values_of_a_single_level():
+    distribution = PixelCategorical(jnp.log(jnp.array([0.5, 0.25, 0.125, 0.125])))
+    log_prob = jax.jit(distribution.log_prob)
+    np.testing.assert_allclose([log_prob(level) for level in range(4)], np.log([0.5, 0.25, 0.125, 0.125]), rtol=1e-6)
+    np.testing.assert_array_equal(log_prob(jnp.array([0.5, -1.0, 4.0])), [-np.inf] * 3)
