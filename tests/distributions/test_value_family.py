@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,18 @@ from ctc_jax.distributions.registry import VALUE_FAMILIES
 from ctc_jax.distributions.value_family import log_scale_limits
 
 FAMILIES = sorted(VALUE_FAMILIES)
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def log_mass(family, level, loc, log_scale, bits):
+    return VALUE_FAMILIES[family].log_mass(level, loc, log_scale, bits)
+
+
+@partial(jax.jit, static_argnums=0)
+def total_and_gradients(family, level, loc, log_scale):
+    """The log mass at 8 bits, summed, and its derivatives by location and log-scale."""
+    total = lambda loc, log_scale: log_mass(family, level, loc, log_scale, 8).sum()  # noqa: E731
+    return jax.value_and_grad(total, argnums=(0, 1))(loc, log_scale)
 
 
 def random_cases(bits=8, count=4000, seed=0):
@@ -30,7 +44,7 @@ def random_cases(bits=8, count=4000, seed=0):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_log_mass_is_exact_at_random_and_extreme_parameters(family, exact_log_mass):
     level, loc, log_scale = random_cases()
-    found = VALUE_FAMILIES[family].log_mass(*(jnp.asarray(a)[None] for a in (level, loc, log_scale)), 8)
+    found = log_mass(family, *(jnp.asarray(a)[None] for a in (level, loc, log_scale)), 8)
     expected = exact_log_mass(family, level, loc, log_scale, 8)
     # float32 arguments of the exponentials carry a relative error of about 1e-6, squared for the Gaussian.
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=2e-5)
@@ -40,11 +54,9 @@ def test_log_mass_is_exact_at_random_and_extreme_parameters(family, exact_log_ma
 def test_gradients_are_those_of_the_exact_mass(family, exact_log_mass):
     level, loc, log_scale = random_cases(seed=1)
     log_scale = np.clip(log_scale, -3.4, 6.9)  # inside the clamp by more than the step of the difference
-
-    def total(loc, log_scale):
-        return VALUE_FAMILIES[family].log_mass(jnp.asarray(level)[None], loc[None], log_scale[None], 8).sum()
-
-    by_loc, by_log_scale = jax.grad(total, argnums=(0, 1))(jnp.asarray(loc), jnp.asarray(log_scale))
+    arrays = (jnp.asarray(a)[None] for a in (level, loc, log_scale))
+    _, (by_loc, by_log_scale) = total_and_gradients(family, *arrays)
+    by_loc, by_log_scale = by_loc[0], by_log_scale[0]
     step = 1e-4
     loc, log_scale = loc.astype(np.float64), log_scale.astype(np.float64)
 
@@ -64,12 +76,9 @@ def test_gradients_are_those_of_the_exact_mass(family, exact_log_mass):
 def test_gradients_end_at_the_clamp_and_are_finite(family, log_scale):
     level = jnp.asarray([0.0, 1.0, 254.0, 255.0, 127.0])[None]
     loc = jnp.asarray([-1e4, 1e4, 127.0, 0.0, 127.4])[None]
-
-    def total(loc, log_scale):
-        return VALUE_FAMILIES[family].log_mass(level, loc, log_scale, 8).sum()
-
-    value, (by_loc, by_log_scale) = jax.value_and_grad(total, argnums=(0, 1))(loc, jnp.full_like(loc, log_scale))
-    clamped = total(loc, jnp.full_like(loc, np.clip(log_scale, *log_scale_limits(8))))
+    value, (by_loc, by_log_scale) = total_and_gradients(family, level, loc, jnp.full_like(loc, log_scale))
+    at_clamp = jnp.full_like(loc, np.clip(log_scale, *log_scale_limits(8)))
+    clamped, _ = total_and_gradients(family, level, loc, at_clamp)
     assert np.isfinite(value)
     np.testing.assert_allclose(value, clamped, rtol=1e-6)
     assert np.all(np.isfinite(by_loc))
@@ -85,18 +94,15 @@ def test_masses_sum_to_one(family, bits):
     log_scale = jnp.asarray(random.uniform(*log_scale_limits(bits), 50), jnp.float32)
     level = jnp.broadcast_to(jnp.arange(2.0**bits)[:, None], (2**bits, 50))[None]
     shape = level.shape
-    log_mass = VALUE_FAMILIES[family].log_mass(
-        level, jnp.broadcast_to(loc, shape), jnp.broadcast_to(log_scale, shape), bits
-    )
-    np.testing.assert_allclose(np.exp(np.float64(log_mass)).sum(0), 1, atol=1e-5)
+    found = log_mass(family, level, jnp.broadcast_to(loc, shape), jnp.broadcast_to(log_scale, shape), bits)
+    np.testing.assert_allclose(np.exp(np.float64(found)).sum(0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_log_mass_sums_over_the_leading_axis(family):
     level, loc, log_scale = (jnp.asarray(a).reshape(4, -1) for a in random_cases(count=40))
-    family = VALUE_FAMILIES[family]
-    apart = sum(family.log_mass(level[i : i + 1], loc[i : i + 1], log_scale[i : i + 1], 8) for i in range(4))
-    np.testing.assert_allclose(family.log_mass(level, loc, log_scale, 8), apart, rtol=1e-5, atol=1e-5)
+    apart = sum(log_mass(family, level[i : i + 1], loc[i : i + 1], log_scale[i : i + 1], 8) for i in range(4))
+    np.testing.assert_allclose(log_mass(family, level, loc, log_scale, 8), apart, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -109,11 +115,10 @@ def test_mean_and_mode_match_enumeration(family, bits, exact_log_mass):
     levels = np.arange(2**bits)[:, None]
     mass = np.exp(exact_log_mass(family, levels, loc[None], log_scale[None], bits))
     found = VALUE_FAMILIES[family]
-    mean = found.mean(jnp.asarray(loc), jnp.asarray(log_scale), bits)
+    mean, mode = jax.jit(lambda *of: (found.mean(*of, bits), found.mode(*of, bits)))(loc, log_scale)
     np.testing.assert_allclose(mean, (mass * levels).sum(0), atol=1e-5 * last)
-    mode = np.asarray(found.mode(jnp.asarray(loc), jnp.asarray(log_scale), bits))
     # Ties within rounding may go either way: compare masses, not levels.
-    np.testing.assert_allclose(mass[mode, np.arange(60)], mass.max(0), rtol=1e-5)
+    np.testing.assert_allclose(mass[np.asarray(mode), np.arange(60)], mass.max(0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

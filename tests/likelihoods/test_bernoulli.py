@@ -9,7 +9,8 @@ from ctc_jax.likelihoods.bernoulli import Bernoulli
 
 def test_starts_as_fair_coins(make):
     features = jnp.zeros((1, 2, 2, 4))
-    distribution, _ = make("bernoulli", channels=1, bits=1).init_with_output(jax.random.key(0), features)
+    likelihood = make("bernoulli", channels=1, bits=1)
+    distribution, _ = jax.jit(likelihood.init_with_output)(jax.random.key(0), features)
     np.testing.assert_allclose(distribution.log_prob(jnp.ones((1, 2, 2, 1), jnp.uint8)), [-4 * np.log(2)], rtol=1e-6)
 
 

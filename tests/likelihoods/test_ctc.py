@@ -13,19 +13,17 @@ def test_one_component_is_the_unimodal_logistic_with_the_same_parameters(make):
     value = jax.random.randint(jax.random.key(2), (2, 2, 2, 3), 0, 256)
     mixture = make("ctc", channels=3, bits=8, components=1)
     plain = make("logistic", channels=3, bits=8)
-    parameters = plain.init(jax.random.key(0), features)
+    parameters = jax.jit(plain.init)(jax.random.key(0), features)
     # The mixture has one output more, the only mask's logit, between locations and log-scales.
     with_logit = jax.tree.map(lambda a: jnp.concatenate([a[:3], jnp.full_like(a[:1], 0.7), a[3:]]), parameters)
-    np.testing.assert_allclose(
-        mixture.apply(with_logit, features).log_prob(value),
-        plain.apply(parameters, features).log_prob(value),
-        rtol=1e-6,
-    )
+    of_mixture = jax.jit(lambda parameters: mixture.apply(parameters, features).log_prob(value))(with_logit)
+    alone = jax.jit(lambda parameters: plain.apply(parameters, features).log_prob(value))(parameters)
+    np.testing.assert_allclose(of_mixture, alone, rtol=1e-6)
 
 
 def test_components_start_equally_likely_and_spread_over_the_range(make):
     likelihood = make("ctc", channels=2, bits=8, components=4, off=True)
-    distribution, _ = likelihood.init_with_output(jax.random.key(0), jnp.zeros((1, 1, 1, 3)))
+    distribution, _ = jax.jit(likelihood.init_with_output)(jax.random.key(0), jnp.zeros((1, 1, 1, 3)))
     np.testing.assert_allclose(distribution.mask_probs, np.full((1, 1, 1, 5), 0.2), rtol=1e-6)
     expected = 255 * (np.arange(4) + 0.5) / 4
     np.testing.assert_allclose(distribution.loc[0, 0, 0], np.stack([expected, expected], -1), rtol=1e-5)
@@ -36,17 +34,17 @@ def test_the_logits_of_a_group_are_the_mean_over_its_positions(make):
     features = jax.random.normal(jax.random.key(1), (1, 4, 4, 6))
     pixel = make("ctc", channels=1, bits=8, components=3)
     patch = make("ctc", channels=1, bits=8, components=3, mask_group="patch:2")
-    parameters = pixel.init(jax.random.key(0), features)
-    logits = np.asarray(pixel.apply(parameters, features).logits)
+    parameters = jax.jit(pixel.init)(jax.random.key(0), features)
+    logits = np.asarray(jax.jit(pixel.apply)(parameters, features).logits)
     expected = logits.reshape(1, 2, 2, 2, 2, 3).mean((2, 4))
-    np.testing.assert_allclose(patch.apply(parameters, features).logits, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(patch.apply)(parameters, features).logits, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_slopes_between_channels_stay_in_the_open_unit_interval(make):
     likelihood = make("ctc", channels=4, bits=8, components=2, autoregressive=True)
     features = jax.random.normal(jax.random.key(1), (1, 1, 2, 6))
-    parameters = jax.tree.map(lambda a: 20 * a, likelihood.init(jax.random.key(0), features))
-    coefficients = likelihood.apply(parameters, features).coefficients
+    parameters = jax.tree.map(lambda a: 20 * a, jax.jit(likelihood.init)(jax.random.key(0), features))
+    coefficients = jax.jit(likelihood.apply)(parameters, features).coefficients
     assert coefficients.shape == (1, 1, 2, 2, 6)
     assert 0.1 < np.abs(coefficients).max() <= 1
 

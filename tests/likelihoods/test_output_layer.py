@@ -9,11 +9,11 @@ from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 def test_is_a_dense_layer_in_units_split_into_groups():
     layer = OutputLayer(((10.0, 20.0), (1.0,)), ((1.0, -1.0), (0.5,)))
     features = jax.random.normal(jax.random.key(0), (2, 3, 2, 5))
-    parameters = layer.init(jax.random.key(1), features)
+    parameters = jax.jit(layer.init)(jax.random.key(1), features)
     kernel, bias = (np.asarray(parameters["params"][name], np.float64) for name in ("kernel", "bias"))
     np.testing.assert_array_equal(bias, [1, -1, 0.5])
     expected = (np.float64(features).reshape(12, 5) @ kernel.T + bias) * [10, 20, 1]
-    first, second = layer.apply(parameters, features)
+    first, second = jax.jit(layer.apply)(parameters, features)
     np.testing.assert_allclose(np.concatenate([first, second]), expected.T, rtol=1e-4, atol=1e-5)
 
 
@@ -21,7 +21,7 @@ def test_is_a_dense_layer_in_units_split_into_groups():
 def test_gradients_are_those_of_a_dense_layer_with_fewer_or_more_features_than_outputs(features):
     layer = OutputLayer(((10.0, 20.0), (1.0,)), ((1.0, -1.0), (0.5,)))
     inputs = jax.random.normal(jax.random.key(0), (2, 3, 2, features))
-    parameters = layer.init(jax.random.key(1), inputs)
+    parameters = jax.jit(layer.init)(jax.random.key(1), inputs)
     cotangent = jax.random.normal(jax.random.key(2), (3, 12))
     _, pull = jax.vjp(layer.apply, parameters, inputs)
     found, by_inputs = pull((cotangent[:2], cotangent[2:]))
@@ -38,8 +38,8 @@ def test_a_groups_mean_is_the_mean_of_its_pixels_outputs():
     units, start = ((10.0,), (1.0, 3.0), (2.0,)), ((1.0,), (0.5, 0.0), (0.0,))
     features = jax.random.normal(jax.random.key(0), (2, 4, 6, 5))
     each = OutputLayer(units, start)
-    parameters = each.init(jax.random.key(1), features)
-    first, second, third = each.apply(parameters, features)
+    parameters = jax.jit(each.init)(jax.random.key(1), features)
+    first, second, third = jax.jit(each.apply)(parameters, features)
     found = OutputLayer(units, start, mean_over=(MaskGroup(1), MaskGroup(2), MaskGroup(0))).apply(parameters, features)
     np.testing.assert_allclose(found[0], first, rtol=1e-5)
     means = np.asarray(second).reshape(2, 2, 2, 2, 3, 2).mean((3, 5)).reshape(2, -1)
@@ -57,7 +57,7 @@ def test_values_last_reverses_values_behind_positions():
 @pytest.mark.parametrize(("gains", "expected"), [((), (0.1, 0.1)), ((0.3, 0.05), (0.3, 0.05))])
 def test_each_group_starts_with_its_gain(gains, expected):
     layer = OutputLayer(((1.0,) * 2000, (7.0,) * 1000), ((0.0,) * 2000, (0.0,) * 1000), gains)
-    parameters = layer.init(jax.random.key(0), jax.numpy.zeros((1, 1, 1, 25)))
+    parameters = jax.jit(layer.init)(jax.random.key(0), jax.numpy.zeros((1, 1, 1, 25)))
     kernel = parameters["params"]["kernel"]
     for part, gain in zip((kernel[:2000], kernel[2000:]), expected, strict=True):
         # A product of 25 features of variance 1 has standard deviation 5 times the kernel's.

@@ -29,7 +29,9 @@ def images(bits, width, channels):
 
 def initialized(likelihood, features, spread=30.0):
     """Parameters far enough from their start that masses differ between positions."""
-    return jax.tree.map(lambda a: a * (spread if a.ndim == 2 else 1.0), likelihood.init(jax.random.key(0), features))
+    return jax.tree.map(
+        lambda a: a * (spread if a.ndim == 2 else 1.0), jax.jit(likelihood.init)(jax.random.key(0), features)
+    )
 
 
 @pytest.mark.parametrize(("name", "bits", "changes"), CASES)
@@ -41,7 +43,7 @@ def test_masses_sum_to_one_and_the_mean_is_their_expectation(make, name, bits, c
 
     @jax.jit
     def masses_mean_mode(parameters):
-        distribution = likelihood.apply(parameters, features)
+        distribution = jax.jit(likelihood.apply)(parameters, features)
         return jnp.exp(distribution.log_prob(every)), distribution.mean, distribution.mode
 
     mass, mean, mode = masses_mean_mode(parameters)
@@ -57,13 +59,19 @@ def test_masses_sum_to_one_and_the_mean_is_their_expectation(make, name, bits, c
 def test_sampled_levels_have_the_mean_of_the_masses(make, name, bits, changes):
     likelihood = make(name, channels=1, bits=bits, fixed_scale=0.6, **changes)
     features = jax.random.normal(jax.random.key(2), (2, 1, 2, 5))
-    distribution = likelihood.apply(initialized(likelihood, features), features)
-    draws = np.asarray(distribution.sample(jax.random.key(3), (4000,)), np.float64)
+
+    @jax.jit
+    def draws_and_mean(parameters, key):
+        distribution = likelihood.apply(parameters, features)
+        return distribution.sample(key, (4000,)), distribution.mean
+
+    draws, mean = draws_and_mean(initialized(likelihood, features), jax.random.key(3))
+    draws = np.asarray(draws, np.float64)
     assert draws.shape == (4000, 2, 1, 2, 1)
     assert draws.min() >= 0
     assert draws.max() < 2**bits
     error = draws.std(0) / np.sqrt(4000)
-    assert np.all(np.abs(draws.mean(0) - distribution.mean) < 5 * error + 1e-2)
+    assert np.all(np.abs(draws.mean(0) - mean) < 5 * error + 1e-2)
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
@@ -73,10 +81,10 @@ def test_bfloat16_features_give_float32_log_probabilities_near_the_float32_ones(
     likelihood = make(name, channels=channels, bits=bits, fixed_scale=1.0, **own)
     features = jax.random.normal(jax.random.key(4), (2, 2, 2, 8)).astype(jnp.bfloat16)
     value = jax.random.randint(jax.random.key(5), (2, 2, 2, channels), 0, 2**bits)
-    parameters = likelihood.init(jax.random.key(0), features)
+    parameters = jax.jit(likelihood.init)(jax.random.key(0), features)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(parameters))
-    low = likelihood.apply(parameters, features).log_prob(value)
-    high = likelihood.apply(parameters, features.astype(jnp.float32)).log_prob(value)
+    log_prob = jax.jit(lambda parameters, features: likelihood.apply(parameters, features).log_prob(value))
+    low, high = log_prob(parameters, features), log_prob(parameters, features.astype(jnp.float32))
     assert low.dtype == jnp.float32
     np.testing.assert_allclose(low, high, rtol=0.02)
 

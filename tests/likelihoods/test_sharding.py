@@ -28,7 +28,7 @@ def test_devices_share_nothing_but_sums(make, case):
     split = NamedSharding(mesh, PartitionSpec("data"))
     features = jax.device_put(jax.random.normal(jax.random.key(0), (BATCH, 4, 4, 5)), split)
     images = jax.device_put(jnp.zeros((BATCH, 4, 4, 3), jnp.uint8), split)
-    params = likelihood.init(jax.random.key(1), features)
+    params = jax.jit(likelihood.init)(jax.random.key(1), features)
     loss = jax.value_and_grad(lambda *of: jnp.mean(likelihood.apply(*of).log_prob(images)), argnums=(0, 1))
     text = jax.jit(loss).lower(params, features).compile().as_text()
     assert re.search(r"all-reduce", text)
