@@ -1,5 +1,6 @@
 """A trained run in a notebook: `ctc_jax.load(workdir)`. Tests: tests/test_run.py."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from absl import logging
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax import data, evaluation, runs, training
@@ -20,6 +20,8 @@ from ctc_jax.models import ImageSpace, Model, Params
 from ctc_jax.reporting import read_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.mesh import data_mesh, replicated
+
+LOGGER = logging.getLogger(__name__)
 
 # What a user hands over is checked at run time, in words.
 Images = Any
@@ -186,4 +188,4 @@ def check_data(space: ImageSpace, fingerprint: str, dataset: Dataset) -> None:
         had = f"shape {space.shape}, {space.bits} bits and {space.classes} classes"
         raise UserError(f"the data are no longer those of the run, which had {had}: {dataset.origin} holds {found}")
     if dataset.fingerprint != fingerprint:
-        logging.warning("the data in %s are not those that the run was trained on", dataset.origin)
+        LOGGER.warning("the data in %s are not those that the run was trained on", dataset.origin)

@@ -107,12 +107,14 @@ def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_
     assert (run / "report.html").is_file()
     assert (run / "metrics.jsonl").read_bytes() == before
 
-    more = "--config.evaluate.importance_samples=6"  # an evaluation may differ from the run's
-    code, output = launch(
-        environment, *TINY, more, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--mode=evaluate"
-    )
+    more = "--config.evaluate.importance_samples=6"  # an evaluation may differ from the run's, and the data have moved
+    other = np.random.default_rng(1).integers(0, 256, (80, 8, 8, 1), dtype=np.uint8)
+    np.savez(tmp_path / "moved.npz", images=other)
+    moved = f"--config.data.npz.path={tmp_path / 'moved.npz'}"
+    code, output = launch(environment, *TINY, more, moved, f"--workdir={run}", "--mode=evaluate")
     assert code == 0
     assert "importance samples 6" in output
+    assert f"the data in {tmp_path / 'moved.npz'} are not those that the run was trained on" in output
 
     code, output = launch(
         environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--config.train.steps=40"

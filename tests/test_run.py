@@ -135,22 +135,20 @@ def test_labels_that_do_not_fit_are_refused_in_words(workdir, labels, words):
     assert words in str(caught.value)
 
 
-def test_other_data_are_told_moved_ones_are_not_and_another_shape_is_refused(workdir, tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr("absl.logging.warning", lambda message, *words: told.append(message % words))
+def test_other_data_are_told_moved_ones_are_not_and_another_shape_is_refused(workdir, tmp_path, caplog):
     run = ctc_jax.load(workdir)
     images = np.random.default_rng(0).integers(0, 256, (96, 4, 4, 1), dtype=np.uint8)
     run.config.data.npz.path = str(tmp_path / "moved.npz")
     np.savez(tmp_path / "moved.npz", images=images)
     assert len(run.dataset.test) == 10
-    assert told == []
+    assert caplog.messages == []
 
     images[3, 2, 1, 0] ^= 128
     np.savez(tmp_path / "moved.npz", images=images)
     again = ctc_jax.load(workdir)
     again.config.data.npz.path = run.config.data.npz.path
     assert len(again.dataset.test) == 10
-    assert told == [f"the data in {tmp_path / 'moved.npz'} are not those that the run was trained on"]
+    assert caplog.messages == [f"the data in {tmp_path / 'moved.npz'} are not those that the run was trained on"]
 
     np.savez(tmp_path / "moved.npz", images=images[:, :3])
     other = ctc_jax.load(workdir)

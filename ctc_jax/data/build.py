@@ -17,10 +17,10 @@ training and validation parts then differ from those of the published files; `Da
 """
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 
 import numpy as np
-from absl import logging
 from jaxtyping import UInt8
 
 from ctc_jax.data.binarization import binarized
@@ -31,6 +31,8 @@ from ctc_jax.data.registry import REGISTRY
 from ctc_jax.data.source import Arrays, Source
 from ctc_jax.errors import UserError
 from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
+
+LOGGER = logging.getLogger(__name__)
 
 BINARIZATION_SEEDS = {"validation": 3_001, "test": 3_002}  # so that a reported bound is a fixed number
 CHUNK = 4_096  # images looked at together
@@ -86,7 +88,7 @@ def build(config: ConfigSection) -> Dataset:
     try:
         arrays = load(source, Places.named(shared.directory, shared.tfds_directory))
         for note in arrays.notes:
-            logging.warning("data %s: %s", name, note)
+            LOGGER.warning("data %s: %s", name, note)
         return from_arrays(arrays, shared, name)
     except OptionError as error:
         of_all = {field.name for field in dataclasses.fields(Shared)}

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import logging
 from jaxtyping import Shaped
 
 from ctc_jax.data.digest import digest_of
 from ctc_jax.data.source import Arrays, reason
 from ctc_jax.options import OptionError
+
+LOGGER = logging.getLogger(__name__)
 
 PARTS = ("images", "labels", "test_images", "test_labels")
 FACTS = ("classes", "origin", "validation", "bits", "notes")
@@ -41,7 +43,7 @@ def cached(directory: Path, name: str, prepare: Callable[[], Arrays]) -> Arrays:
         try:
             return read(folder)
         except Damaged as error:
-            logging.warning("%s is damaged (%s) and is prepared anew", folder, error)
+            LOGGER.warning("%s is damaged (%s) and is prepared anew", folder, error)
     arrays = prepare()
     try:
         directory.mkdir(parents=True, exist_ok=True)

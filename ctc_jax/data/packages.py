@@ -1,5 +1,6 @@
 """Datasets that lie in software packages, fetched by their own clients. Tests: tests/data/test_packages.py."""
 
+import logging
 import shutil
 import subprocess
 import tarfile
@@ -8,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from absl import logging
-
 from ctc_jax.data.source import Unavailable
+
+LOGGER = logging.getLogger(__name__)
 
 TIMEOUT = 1_800  # seconds
 
@@ -67,7 +68,7 @@ def call(command: list[str], folder: Path) -> None:
     """
     if shutil.which(command[0]) is None:
         raise Unavailable(f"{command[0]} is not installed")
-    logging.info("running %s", " ".join(command))
+    LOGGER.info("running %s", " ".join(command))
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import io
+import logging
 import os
 import re
 import subprocess
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from absl import logging
 from jaxtyping import Int32, UInt8
 
 from ctc_jax.data.cache import fingerprint, plain_name
@@ -23,6 +23,8 @@ from ctc_jax.data.source import Arrays, Source, Unavailable, reason
 from ctc_jax.data.stored_bits import stored_bits_option, tell_bits
 from ctc_jax.errors import UserError
 from ctc_jax.options import OptionError, option
+
+LOGGER = logging.getLogger(__name__)
 
 HOW = "to prepare one: pip install tensorflow, then tfds build NAME --file_format=array_record"
 PREPARE = (
@@ -188,7 +190,7 @@ def prepare(places: Places, name: str, validation: int | None = None, order: str
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise Unavailable("TensorFlow is not installed")
-    logging.info("TFDS prepares %s in %s", name, places.tfds_directory)
+    LOGGER.info("TFDS prepares %s in %s", name, places.tfds_directory)
     command = [sys.executable, "-c", PREPARE, name, str(places.tfds_directory)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

@@ -1,15 +1,17 @@
 """What a source of pixels is asked for and what it answers. Tests: tests/data/test_source.py."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from absl import logging
 from jaxtyping import Int32, UInt8
 
 from ctc_jax.data.places import Places
 from ctc_jax.errors import UserError
 from ctc_jax.options import Options
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ def first_of(name: str, places: Places, ways: dict[str, Callable[[Places], Array
         try:
             arrays = load(places)
         except Unavailable as error:
-            logging.info("%s: %s: %s", name, way, error)
+            LOGGER.info("%s: %s: %s", name, way, error)
             reasons.append(f"{way} ({error})")
         else:
-            logging.info("%s: %s", name, arrays.origin)
+            LOGGER.info("%s: %s", name, arrays.origin)
             return arrays
     raise UserError(
         f"{name} was found nowhere; tried {'; '.join(reasons)}. To get it: mend one of these; or put a dataset prepared"

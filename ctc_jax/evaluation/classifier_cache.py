@@ -1,6 +1,7 @@
 """Classifiers kept beside the prepared data, each trained once. Tests: tests/evaluation/test_classifier_cache.py."""
 
 import hashlib
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import logging
 from flax import traverse_util
 
 from ctc_jax.data import Dataset
@@ -16,6 +16,8 @@ from ctc_jax.data.archive import Unreadable, read_arrays
 from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.classifier import STEPS, Classifier, ClassifierNetwork, train_classifier
 from ctc_jax.evaluation.spread import spread
+
+LOGGER = logging.getLogger(__name__)
 
 VERSION = 1  # of the network and its training: a new one does not take the old one's files
 FINGERPRINTED = 1000  # training images that tell datasets of one name apart
@@ -45,7 +47,7 @@ def cached_classifier(dataset: Dataset, directory: Path, *, steps: int = STEPS) 
         try:
             return _read(path, dataset)
         except Damaged as error:
-            logging.warning("%s is damaged (%s): the classifier is trained anew", path, error)
+            LOGGER.warning("%s is damaged (%s): the classifier is trained anew", path, error)
     classifier = train_classifier(dataset, steps=steps)
     try:
         _write(path, classifier, dataset)

@@ -84,9 +84,7 @@ def test_a_long_name_leaves_room_in_the_name_of_the_cache(tmp_path, data_config)
     assert len(build(data_config("folder", path=str(folder))).train) == 2
 
 
-def test_what_is_not_loaded_and_what_is_there_twice_is_told_each_time(tmp_path, data_config, monkeypatch):
-    told = []
-    monkeypatch.setattr("absl.logging.warning", lambda message, *words: told.append(message % words))
+def test_what_is_not_loaded_and_what_is_there_twice_is_told_each_time(tmp_path, data_config, caplog):
     write(tmp_path / "p", 4)
     write(tmp_path / "p", 2, name="again{}.png")
     Image.fromarray(pixels((4, 4)).astype(np.uint16) * 256).save(tmp_path / "p" / "deep.png")
@@ -98,8 +96,8 @@ def test_what_is_not_loaded_and_what_is_there_twice_is_told_each_time(tmp_path, 
             "1 of 7 pictures have 16 bits per channel: the higher 8 are loaded",
             "3 of 7 pictures are copies of others, which may lie in different parts of the data",
         )
-        assert told == [f"data folder: {note}" for note in notes]
-        told.clear()
+        assert caplog.messages == [f"data folder: {note}" for note in notes]
+        caplog.clear()
 
 
 def test_transparent_pixels_show_the_background_that_is_asked_for(tmp_path, load):
