@@ -11,7 +11,7 @@ from ctc_jax.data import prepared
 from ctc_jax.data.figures import Figures
 from ctc_jax.data.labels import checked_labels
 from ctc_jax.data.packages import npm_package
-from ctc_jax.data.pictures import picture, shown
+from ctc_jax.data.pictures import opened, shown
 from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source, Unavailable, first_of, reason
 
@@ -61,7 +61,7 @@ def read_strips(folder: Path) -> Arrays:
     """
 
     def strip(name: str) -> UInt8[np.ndarray, "n 32 32 3"]:
-        return picture(folder / f"{name}.png", lambda image: shown(image, color=True)).reshape(-1, 32, 32, 3)
+        return opened(folder / f"{name}.png", lambda image: shown(image, color=True)).reshape(-1, 32, 32, 3)
 
     try:
         train = np.concatenate([strip(f"data_batch_{part}") for part in range(1, 6)])

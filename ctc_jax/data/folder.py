@@ -12,8 +12,8 @@ from PIL import Image
 
 from ctc_jax.data.cache import fingerprint, plain_name
 from ctc_jax.data.digest import digest_of
-from ctc_jax.data.picture_tree import PictureTree
-from ctc_jax.data.pictures import VERSION, is_color, peculiarities, picture, shown
+from ctc_jax.data.picture_tree import Picture, PictureTree
+from ctc_jax.data.pictures import VERSION, is_color, opened, peculiarities, shown
 from ctc_jax.data.places import Places, user_path
 from ctc_jax.data.source import Arrays, Source
 from ctc_jax.options import OptionError, option
@@ -35,8 +35,8 @@ class Folder(Source):
     def build(self, places: Places) -> Arrays:
         """Raises `OptionError`: no pictures, one that cannot be read, or different sizes without `image_size`."""
         tree = self._tree()
-        parts = {part: self._shuffled(paths) for part, paths in tree.parts.items()}
-        paths = [path for part in ("train", "validation", "test") for path in parts[part]]
+        pictures = [picture for part in ("train", "validation", "test") for picture in shuffled(tree.parts[part])]
+        paths = [picture.path for picture in pictures]
         facts = [self._opened(path, lambda image: (is_color(image), peculiarities(image))) for path in paths]
         color = any(colored for colored, _ in facts)
         size = {"side": self.image_size, "color": color, "background": self.background}
@@ -50,8 +50,8 @@ class Folder(Source):
             images[index] = image
             digests[hashlib.blake2b(image.tobytes(), digest_size=16).digest()] += 1
         numbers = {name: number for number, name in enumerate(tree.classes)}
-        labels = np.array([numbers[tree.class_of(path)] for path in paths], np.int32)
-        cut = len(parts["train"]) + len(parts["validation"])
+        labels = np.array([numbers[picture.class_name] for picture in pictures], np.int32)
+        cut = len(pictures) - len(tree.parts["test"])
         return Arrays(
             images[:cut],
             labels[:cut],
@@ -59,7 +59,7 @@ class Folder(Source):
             labels[cut:],
             len(tree.classes),
             str(tree.root),
-            len(parts["validation"]) or None,
+            len(tree.parts["validation"]) or None,
             notes=(*tree.notes, *_counted(facts), *_copies(digests)),
         )
 
@@ -67,7 +67,9 @@ class Folder(Source):
         """Changes with the files that are loaded, the notes on those left out and the options; raises as `build`."""
         del places
         tree = self._tree()
-        digest = digest_of(fingerprint(path for paths in tree.parts.values() for path in paths), *tree.notes)[:16]
+        digest = digest_of(
+            fingerprint(picture.path for pictures in tree.parts.values() for picture in pictures), *tree.notes
+        )[:16]
         name = plain_name(tree.root.resolve().name)
         return f"folder-{name}-{self.image_size}-{self.background}-v{VERSION}-{digest}"
 
@@ -77,14 +79,16 @@ class Folder(Source):
         except ValueError as error:
             raise OptionError("path", self.path, str(error)) from None
 
-    def _shuffled(self, paths: list[Path]) -> list[Path]:
-        return [paths[index] for index in np.random.default_rng(SEED).permutation(len(paths))]
-
     def _opened(self, path: Path, use: Callable[[Image.Image], T]) -> T:
         try:
-            return picture(path, use)
+            return opened(path, use)
         except ValueError as error:
             raise OptionError("path", self.path, f"a folder of readable pictures; {path}: {error}") from None
+
+
+def shuffled(pictures: list[Picture]) -> list[Picture]:
+    """The pictures in an order that depends on their number alone."""
+    return [pictures[index] for index in np.random.default_rng(SEED).permutation(len(pictures))]
 
 
 def _counted(facts: list[tuple[bool, list[str]]]) -> list[str]:

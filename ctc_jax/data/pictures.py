@@ -29,7 +29,7 @@ GREY = ("1", "L", "LA", "La")
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-def picture(file: Path | io.IOBase, use: Callable[[Image.Image], T]) -> T:
+def opened(file: Path | io.IOBase, use: Callable[[Image.Image], T]) -> T:
     """`use` of the opened picture, of which Pillow reads the pixels when they are asked for.
 
     Raises:

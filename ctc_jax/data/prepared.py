@@ -17,7 +17,7 @@ from jaxtyping import Int32, UInt8
 
 from ctc_jax.data.cache import fingerprint, plain_name
 from ctc_jax.data.labels import checked_labels
-from ctc_jax.data.pictures import VERSION, picture, shown
+from ctc_jax.data.pictures import VERSION, opened, shown
 from ctc_jax.data.places import Places
 from ctc_jax.data.source import Arrays, Source, Unavailable, reason
 from ctc_jax.data.stored_bits import stored_bits_option, tell_bits
@@ -179,7 +179,7 @@ def read_split(
 
 def decode(content: bytes, image_size: int, color: bool) -> UInt8[np.ndarray, "height width channels"]:
     """The image in a PNG or JPEG, cropped and scaled when `image_size` asks for it."""
-    return picture(io.BytesIO(content), lambda image: shown(image, image_size, color=color))
+    return opened(io.BytesIO(content), lambda image: shown(image, image_size, color=color))
 
 
 def prepare(places: Places, name: str, validation: int | None = None, order: str = "") -> Arrays:

@@ -21,14 +21,14 @@ def tree(tmp_path):
 
 
 def names(tree, part="train"):
-    return [str(path.relative_to(tree.root)) for path in tree.parts[part]]
+    return [str(picture.path.relative_to(tree.root)) for picture in tree.parts[part]]
 
 
 def test_subfolders_are_classes_in_alphabetical_order_and_deeper_ones_none(tree):
     found = tree("dog/b.png", "dog/young/a.PNG", "cat/c.Jpg", "10/d.gif", "9/e.tif")
     assert found.classes == ["10", "9", "cat", "dog"]
     assert names(found) == ["10/d.gif", "9/e.tif", "cat/c.Jpg", "dog/b.png", "dog/young/a.PNG"]
-    assert [found.class_of(path) for path in found.parts["train"]] == ["10", "9", "cat", "dog", "dog"]
+    assert [picture.class_name for picture in found.parts["train"]] == ["10", "9", "cat", "dog", "dog"]
     assert found.notes == []
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from ctc_jax.data.pictures import is_color, peculiarities, picture, shown
+from ctc_jax.data.pictures import is_color, opened, peculiarities, shown
 
 COLORS = np.random.default_rng(0).integers(256, size=(4, 6, 3), dtype=np.uint8)
 GREYS = COLORS[..., 0]
@@ -14,7 +14,7 @@ def read(image, form="PNG", use=lambda image: shown(image, color=is_color(image)
     """`use` of the picture as written to a file and opened again."""
     file = io.BytesIO()
     image.save(file, form, **options)
-    return picture(io.BytesIO(file.getvalue()), use)
+    return opened(io.BytesIO(file.getvalue()), use)
 
 
 def oriented(array, orientation):
@@ -83,7 +83,7 @@ def test_of_16_bits_the_higher_8_are_shown_and_it_is_told():
         assert "have 16 bits per channel" in words
     # Pillow writes no colors of 16 bits.
     content = b"P6 6 4 65535\n" + (COLORS.astype(np.uint16) * 257).astype(">u2").tobytes()
-    np.testing.assert_array_equal(picture(io.BytesIO(content), lambda image: shown(image, color=True)), COLORS)
+    np.testing.assert_array_equal(opened(io.BytesIO(content), lambda image: shown(image, color=True)), COLORS)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
