@@ -82,7 +82,7 @@ class PictureTree:
 
 
 def _named_for_parts(tops: set[str]) -> set[str]:
-    """The uppermost folders if they are named for parts of the data, none if they are classes; "" is the root itself."""
+    """The uppermost folders ("" is the root) if they are named for parts of the data, none if they are classes."""
     named = {top for top in tops if top.lower() in PARTS}
     roles = {PARTS[top.lower()] for top in named}
     if named == tops:
