@@ -12,6 +12,11 @@
 import sys
 from pathlib import Path
 
+from ctc_jax.cli import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_at_once()  # the imports below take seconds
+
 from absl import app, flags
 from ml_collections import config_flags
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ Images = Any
 Labels = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A trained run.
 
@@ -44,6 +44,7 @@ class Run:
       space: shape, bits and classes of its images, and what else the model knows of them.
       history: the lines of metrics.jsonl.
       fingerprint: of the data it was trained on, as `Dataset.fingerprint`.
+      known_dataset: its data, where whoever made it has them already.
     """
 
     workdir: Path
@@ -54,6 +55,22 @@ class Run:
     space: ImageSpace
     history: list[dict[str, Any]]
     fingerprint: str
+    known_dataset: Dataset | None = None
+
+    def __repr__(self) -> str:
+        config, (height, width, channels) = self.config, self.space.shape
+        size = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        return (
+            f"Run({str(self.workdir)!r}): step {self.step:,}, {size:,} parameters\n"
+            f"{config.model.name} with {config.likelihood.name} pixels on {config.data.name}, "
+            f"images {height} x {width} x {channels} of {self.space.bits} bits"
+        )
+
+    def __reduce__(self):
+        # A model holds functions of modules, which are not copied but built again from the config.
+        params = jax.tree.map(np.asarray, self.params)
+        state = (self.step, params, self.space, self.history, self.fingerprint)
+        return _rebuilt, (self.workdir, self.config.to_dict(), *state)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -62,6 +79,8 @@ class Run:
         Raises:
           UserError: they cannot be had, or are of another shape.
         """
+        if self.known_dataset is not None:
+            return self.known_dataset
         dataset = data.build(self.config.data)
         check_data(self.space, self.fingerprint, dataset)
         return dataset
@@ -79,12 +98,11 @@ class Run:
 
     def encode(self, images: Images, labels: Labels | None = None) -> dict[str, Float[np.ndarray, "batch units"]]:
         """The mean of the recognition model, E_q[z|x], of each layer."""
-        means = jax.jit(self.model.posterior_means)(self.params, self._batch(images, labels))
-        return jax.tree.map(np.asarray, means)
+        return jax.tree.map(np.asarray, _encode(self.model, self.params, self._batch(images, labels)))
 
     def decode(self, latents: Mapping[str, Any]):
         """The distribution on pixels given latents, with `log_prob`, `sample`, `mean` and `mode`."""
-        return jax.jit(self.model.decode)(self.params, {name: jnp.asarray(value) for name, value in latents.items()})
+        return _decode(self.model, self.params, {name: jnp.asarray(value) for name, value in latents.items()})
 
     def log_likelihood(
         self, images: Images, labels: Labels | None = None, *, importance_samples: int | None = None
@@ -132,6 +150,23 @@ class Run:
         except ValueError as error:
             raise UserError(str(error)) from None
         return Batch(jnp.asarray(images.astype(np.uint8)), jnp.asarray(labels))
+
+
+# Compiled once for each model and shape, whichever run asks: the model is a static argument.
+@partial(jax.jit, static_argnums=0)
+def _encode(model: Model, params: Params, batch: Batch) -> dict[str, Array]:
+    return model.posterior_means(params, batch)
+
+
+@partial(jax.jit, static_argnums=0)
+def _decode(model: Model, params: Params, latents: dict[str, Array]):
+    return model.decode(params, latents)
+
+
+def _rebuilt(workdir: Path, config: dict[str, Any], step: int, params: Params, space: ImageSpace, *rest: Any) -> Run:
+    config = ml_collections.ConfigDict(config)
+    params = jax.device_put(params, replicated(data_mesh()))
+    return Run(workdir, config, step, params, training.build_model(config, space), space, *rest)
 
 
 def load(workdir: str | Path, step: str | int = "best") -> Run:

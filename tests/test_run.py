@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -155,3 +158,37 @@ def test_other_data_are_told_moved_ones_are_not_and_another_shape_is_refused(wor
     other.config.data.npz.path = run.config.data.npz.path
     with pytest.raises(UserError, match=r"which had shape \(4, 4, 1\), 2 bits .* holds images of shape \(3, 4, 1\)"):
         other.evaluate()
+
+
+def test_encode_and_decode_are_traced_once_for_a_shape_whichever_run_asks(workdir, monkeypatch):
+    traced = []
+    run = ctc_jax.load(workdir)
+    for name in ("posterior_means", "decode"):
+        method = getattr(type(run.model), name)
+
+        def counted(*arguments, name=name, method=method):
+            traced.append(name)
+            return method(*arguments)
+
+        monkeypatch.setattr(type(run.model), name, counted)
+    images = run.dataset.test.images
+    for asked in (run, run, ctc_jax.load(workdir)):
+        latents = asked.encode(images[:7])  # a shape that no other test takes
+        asked.decode(latents)
+    assert sorted(traced) == ["decode", "posterior_means"]
+
+
+def test_a_run_says_what_it_is_in_two_lines(workdir):
+    first, second = repr(ctc_jax.load(workdir, 8)).split("\n")
+    assert first.startswith(f"Run('{workdir}'): step 8, ")
+    assert second == "mlp_vae with categorical pixels on npz, images 4 x 4 x 1 of 2 bits"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_of_a_run_answers_as_the_run(workdir, copied):
+    run = ctc_jax.load(workdir)
+    other = copied(run)
+    images = run.dataset.test.images[:3]
+    np.testing.assert_array_equal(other.encode(images)["z"], run.encode(images)["z"])
+    assert repr(other) == repr(run)
+    assert (other.history, other.config.to_dict()) == (run.history, run.config.to_dict())

@@ -7,18 +7,21 @@ command.
 
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import jax
 import ml_collections
 from absl import logging
 
 from ctc_jax import data, evaluation, runs, training
-from ctc_jax.errors import SAVED_EXIT_CODE, choose
+from ctc_jax.cli import interrupts
+from ctc_jax.data import Dataset
+from ctc_jax.errors import SAVED_EXIT_CODE, UserError, choose
 from ctc_jax.reporting import REPORT, MetricWriter, is_done, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, check_data, describe_images, load, read_images
@@ -26,7 +29,7 @@ from ctc_jax.training import Outcome
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
 
-EXIT_CODES = {Outcome.FINISHED: 0, Outcome.INTERRUPTED: SAVED_EXIT_CODE, Outcome.DIVERGED: 3}
+DIVERGED_EXIT_CODE = 3
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
 
 
@@ -42,17 +45,20 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     Raises:
       UserError: something the user can mend.
     """
-    act = choose(MODES, mode, "mode")
+    stages = choose(MODES, mode, "mode")
     logging.set_verbosity(logging.WARNING)  # JAX reports each accelerator that is not there
     use_compilation_cache()
     keep_host_memory()
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
+    check_backend()
     if mode != "train":
         runs.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report", *data.WHERE)
-    with runs.claim(Path(workdir), config.to_dict(), free=free) as claimed, _signals() as signals:
+    with interrupts.noted() as signals, runs.claim(Path(workdir), config.to_dict(), free=free) as claimed:
+        work = _Work(config, claimed, signals, command)
         try:
-            return act(config, claimed, signals, command)
+            codes = (stage(work) for stage in stages)
+            return next((code for code in codes if code is not None), 0)
         except KeyboardInterrupt:
             print(f"interrupted; go on with: {shlex.join(command)}", file=sys.stderr)
             return SAVED_EXIT_CODE
@@ -65,81 +71,94 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(home / "ctc_jax" / "compiled"))
 
 
-class _Signals:
-    """SIGTERM and Ctrl-C: noted between training steps, raised as KeyboardInterrupt elsewhere."""
+def check_backend() -> None:
+    """Starts JAX on the devices that it was told to use.
 
-    def __init__(self) -> None:
-        self.requested = False
-        self.deferred = False
-
-    def __call__(self, number: int, frame: object) -> None:
-        if self.requested or not self.deferred:
-            raise KeyboardInterrupt
-        self.requested = True
-
-
-@contextmanager
-def _signals() -> Iterator[_Signals]:
-    handler = _Signals()
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    Raises:
+      UserError: $JAX_PLATFORMS names some that cannot be had here.
+    """
     try:
-        yield handler
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)
+        jax.devices()
+    except RuntimeError as error:
+        asked = jax.config.jax_platforms
+        raise UserError(f"JAX finds no devices of JAX_PLATFORMS={asked}: {str(error).splitlines()[0]}") from None
 
 
-def _train(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
-    if is_done(read_history(workdir), config.train.steps):
-        if not (workdir / REPORT).exists():  # stopped between the figures and it
-            return _sample(config, workdir, signals, command)
-        run = load(workdir)
-        print(f"this run is finished: {_summary(run)}; its report is {workdir / REPORT}")
-        return 0
+@dataclass
+class _Work:
+    """What the stages of one call share.
+
+    Attributes:
+      config: the whole config.
+      workdir: the claimed directory.
+      signals: whether the user asks to end.
+      command: the command line.
+      dataset: the run's data, where training has loaded them.
+      evaluated: whether the test figures are written already.
+    """
+
+    config: ml_collections.ConfigDict
+    workdir: Path
+    signals: interrupts.Interrupts
+    command: list[str]
+    dataset: Dataset | None = None
+    evaluated: bool = False
+
+    @cached_property
+    def run(self) -> Run:
+        """The trained run, restored once, with its data where the config at hand says that they are now."""
+        run = load(self.workdir)
+        run.config.data = self.config.data
+        return replace(run, known_dataset=self.dataset)
+
+
+def _train(work: _Work) -> int | None:
+    config, workdir = work.config, work.workdir
+    history = read_history(workdir)
+    if is_done(history, config.train.steps):
+        if (workdir / REPORT).exists():
+            print(f"this run is finished: {_summary(history)}; its report is {workdir / REPORT}")
+            return 0
+        work.evaluated = True  # stopped between the figures and the report
+        return None
     experiment = training.build(config)
-    runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), command)
+    runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), work.command)
     check_data(*read_images(workdir), experiment.dataset)
-    signals.deferred = True
-    outcome = training.train(experiment, workdir, interrupted=lambda: signals.requested)
-    signals.deferred = False
-    if outcome is Outcome.INTERRUPTED or signals.requested:
+    work.dataset = experiment.dataset
+    work.signals.deferred = True
+    outcome = training.train(experiment, workdir, interrupted=lambda: work.signals.requested)
+    work.signals.deferred = False
+    if outcome is Outcome.INTERRUPTED or work.signals.requested:
         saved = training.Checkpoints(workdir / "checkpoints")
-        print(f"saved step {saved.steps[-1]:,}; go on with: {shlex.join(command)}", file=sys.stderr)
+        print(f"saved step {saved.steps[-1]:,}; go on with: {shlex.join(work.command)}", file=sys.stderr)
         saved.close()
         return SAVED_EXIT_CODE
-    if outcome is Outcome.FINISHED:
-        return _evaluate(config, workdir, signals, command)
-    return EXIT_CODES[outcome]
+    return None if outcome is Outcome.FINISHED else DIVERGED_EXIT_CODE
 
 
-def _evaluate(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
-    run = _loaded(config, workdir)
+def _evaluate(work: _Work) -> None:
+    if work.evaluated:
+        return
+    run, report = work.run, work.config.report
     print(f"evaluating step {run.step:,} on {len(run.dataset.test):,} test images", flush=True)
-    numbers = run.evaluate(config.evaluate)
-    writer = MetricWriter(workdir, tensorboard=config.report.tensorboard, wandb_project=config.report.wandb_project)
+    numbers = run.evaluate(work.config.evaluate)
+    writer = MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
     writer.write(run.step, "test", numbers)
     writer.close()
     for name, value in numbers.items():
         print(f"  {describe(name, value)}")
     for sentence in evaluation.collapsed(numbers):
         print(f"note: {sentence}")
-    return _sample(config, workdir, signals, command)
 
 
-def _sample(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
-    run = _loaded(config, workdir)
-    evaluation.draw_pictures(
-        run.model,
-        run.params,
-        run.dataset.test,
-        workdir / "samples",
-        levels=2**run.space.bits - 1,
-        seed=run.config.seed,
-    )
-    return _report(config, workdir, signals, command)
+def _sample(work: _Work) -> None:
+    run, levels = work.run, 2**work.run.space.bits - 1
+    folder = work.workdir / "samples"
+    evaluation.draw_pictures(run.model, run.params, run.dataset.test, folder, levels=levels, seed=run.config.seed)
 
 
-def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals, command: list[str]) -> int:
+def _report(work: _Work) -> None:
+    workdir = work.workdir
     history = read_history(workdir)
     tested = [line for line in history if line["split"] == "test"]
     summary = {name: value for name, value in (tested or [{}])[-1].items() if name not in ("step", "split")}
@@ -155,19 +174,17 @@ def _report(config: ml_collections.ConfigDict, workdir: Path, signals: _Signals,
         notes=evaluation.collapsed(summary),
     )
     print(f"report: {path}")
-    return 0
 
 
-MODES = {"train": _train, "evaluate": _evaluate, "sample": _sample, "report": _report}
+# Stages in order; one that returns an exit code is the last.
+MODES = {
+    "train": (_train, _evaluate, _sample, _report),
+    "evaluate": (_evaluate, _sample, _report),
+    "sample": (_sample, _report),
+    "report": (_report,),
+}
 
 
-def _loaded(config: ml_collections.ConfigDict, workdir: Path) -> Run:
-    """The run, with its data where the config at hand says that they are now."""
-    run = load(workdir)
-    run.config.data = config.data
-    return run
-
-
-def _summary(run: Run) -> str:
-    tested = [line for line in run.history if line["split"] == "test"][-1]
+def _summary(history: Sequence[Mapping[str, Any]]) -> str:
+    tested = [line for line in history if line["split"] == "test"][-1]
     return ", ".join(describe(name, tested[name]) for name in HEADLINE if name in tested)

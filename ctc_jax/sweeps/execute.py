@@ -91,7 +91,7 @@ def execute(
                 print(f"{trial.name} is still at work for an earlier launcher", flush=True)
         at_once = parallel if executor == "local" else len(sweep.trials)
         print(f"sweep of {len(sweep.trials)} runs in {root}, {at_once} at once, executor {executor}", flush=True)
-        with _sigterm_interrupts():
+        with _signals_interrupt():
             try:
                 while waiting or jobs.running:
                     while waiting and len(jobs.running) < at_once:
@@ -323,13 +323,15 @@ def _job_environment() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise KeyboardInterrupt, unless whoever started us had them ignored."""
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _last_line(log: Path) -> str:
