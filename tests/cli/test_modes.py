@@ -1,26 +1,19 @@
 import json
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import jax
 import pytest
 
 from configs import base
+from ctc_jax import training
 from ctc_jax.cli import interrupts, modes
 from ctc_jax.errors import UserError
+from ctc_jax.models import ImageSpace
+from ctc_jax.run import Run
 
 
-@dataclass
-class FakeRun:
-    """What the stages ask of a run."""
-
-    config: Any
-    known_dataset: Any = None
-    step: int = 3
-    model: Any = None
-    params: Any = None
-    space: Any = SimpleNamespace(bits=8)
+class FakeRun(Run):
+    """Its figures and its data are made up."""
 
     @property
     def dataset(self):
@@ -42,10 +35,12 @@ def work(tmp_path):
 @pytest.mark.parametrize(("mode", "drawn", "tested"), [("evaluate", 1, 1), ("sample", 1, 0), ("report", 0, 0)])
 def test_the_stages_of_a_mode_restore_the_run_once(work, monkeypatch, mode, drawn, tested):
     loads, pictures = [], []
+    space = ImageSpace((8, 8, 1), 8, 0)
+    model = training.build_model(work.config, space)
 
     def load(workdir):
         loads.append(workdir)
-        return FakeRun(base.get_config())
+        return FakeRun(workdir, base.get_config(), 3, {}, model, space, [], "")
 
     monkeypatch.setattr(modes, "load", load)
     monkeypatch.setattr(modes.evaluation, "draw_pictures", lambda *_, **__: pictures.append(1))
