@@ -16,6 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ctc_jax.errors import UserError
+from ctc_jax.training.sharding import leaf_name
 from ctc_jax.training.step import TrainState
 
 
@@ -221,7 +222,7 @@ def digest(state: TrainState, notes: dict[str, float | None]) -> str:
     found = hashlib.blake2b(json.dumps(notes, sort_keys=True).encode(), digest_size=16)
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         array = np.asarray(leaf)
-        found.update(f"{_name(path)} {array.dtype} {array.shape}".encode())
+        found.update(f"{leaf_name(path)} {array.dtype} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return found.hexdigest()
 
@@ -258,7 +259,9 @@ class _WithoutLeftovers:
 def _check(step: int, abstract: TrainState, saved: Any) -> None:
     def described(tree: Any) -> dict[str, tuple]:
         leaves = jax.tree_util.tree_leaves_with_path(tree)
-        return {_name(path): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in leaves if hasattr(leaf, "dtype")}
+        return {
+            leaf_name(path): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in leaves if hasattr(leaf, "dtype")
+        }
 
     expected, found = described(abstract), described(saved)
     for name in sorted(expected.keys() | found.keys()):
@@ -267,7 +270,3 @@ def _check(step: int, abstract: TrainState, saved: Any) -> None:
                 f"checkpoint of step {step} does not fit the config: {name} is {found.get(name, 'absent')}, "
                 f"the config's model has {expected.get(name, 'none')}"
             )
-
-
-def _name(path: tuple) -> str:
-    return "/".join(str(getattr(part, "name", getattr(part, "key", getattr(part, "idx", part)))) for part in path)

@@ -2,12 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from ctc_jax import data, gradients, likelihoods, models, objectives
@@ -17,8 +18,9 @@ from ctc_jax.evaluation.evaluate import check as check_evaluation
 from ctc_jax.models import ImageSpace, Model
 from ctc_jax.options import OptionError
 from ctc_jax.training import optimizer
-from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh, replicated
-from ctc_jax.training.step import TrainStep
+from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh
+from ctc_jax.training.sharding import RULES, Rule, state_sharding
+from ctc_jax.training.step import TrainState, TrainStep
 
 # Steps in one dispatch: XLA's CPU backend runs convolutions slowly inside a scan, accelerators idle without one.
 STEPS_PER_CALL = {"cpu": 1}
@@ -38,6 +40,7 @@ class Experiment:
       stream: training batches as a function of the step.
       mesh: the devices.
       steps_per_call: steps in one dispatch.
+      rules: of `state_sharding`.
     """
 
     config: ml_collections.ConfigDict
@@ -48,11 +51,17 @@ class Experiment:
     stream: BatchStream
     mesh: Mesh
     steps_per_call: int
+    rules: tuple[tuple[str, Rule], ...] = RULES
 
-    @property
-    def sharding(self) -> NamedSharding:
-        """Of the training state: whole on every device."""
-        return replicated(self.mesh)
+    @cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes and types of the training state."""
+        return jax.eval_shape(self.step.init)
+
+    @cached_property
+    def sharding(self) -> TrainState:
+        """Where the arrays of the training state live: what starts, steps and restores it keeps to this."""
+        return state_sharding(self.abstract_state, self.mesh, self.rules)
 
 
 def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experiment:

@@ -14,6 +14,7 @@ from ctc_jax.evaluation import bits_per_dimension, draw_pictures, evaluate_elbo
 from ctc_jax.reporting import MetricWriter, Progress, truncate_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.experiment import Experiment
+from ctc_jax.training.mesh import replicated
 from ctc_jax.training.step import MAXIMUM_BAD_STEPS, TrainState, first_bad
 
 # Calls sent ahead of the one that is done: the device never waits for the host, and a signal is soon heard.
@@ -84,10 +85,9 @@ def _start(
     experiment: Experiment, checkpoints: Checkpoints, notes: list[str]
 ) -> tuple[TrainState, float, float | None]:
     """The state to go on from, the seconds of training before it, and the validation bound noted with it."""
-    init = experiment.step.init
-    restored = checkpoints.restore(jax.eval_shape(init), experiment.sharding)
+    restored = checkpoints.restore(experiment.abstract_state, experiment.sharding)
     if restored is None:
-        return jax.jit(init, out_shardings=experiment.sharding)(), 0.0, None
+        return jax.jit(experiment.step.init, out_shardings=experiment.sharding)(), 0.0, None
     notes.append(f"resuming from the checkpoint of step {int(restored.state.step):,}")
     checkpoints.discard_after(int(restored.state.step))
     return restored
@@ -104,7 +104,7 @@ def _loop(
 ) -> tuple[Outcome, float | None]:
     """Steps up to the last one; how that ended, and the last validation bound."""
     config, bound = experiment.config.train, None
-    call = jax.jit(experiment.step, donate_argnums=0)
+    call = jax.jit(experiment.step, donate_argnums=0, out_shardings=(experiment.sharding, None))
     step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
 
     def due(every: int) -> bool:
@@ -199,7 +199,7 @@ def _validate(experiment: Experiment, state: TrainState, step: int, writer: Metr
         experiment.dataset.validation,
         batch_size=experiment.config.evaluate.batch_size,
         seed=experiment.config.seed,
-        sharding=experiment.sharding,
+        sharding=replicated(experiment.mesh),
     )
     writer.write(step, "validation", numbers)
     averaged = " of the averaged parameters" if experiment.config.train.ema_decay else ""
