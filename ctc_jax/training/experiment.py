@@ -26,6 +26,8 @@ from ctc_jax.training.step import TrainState, TrainStep
 STEPS_PER_CALL = {"cpu": 1}
 STEPS_PER_CALL_ACCELERATOR = 50
 
+SEEDS = 2**32  # JAX takes a larger seed modulo this, without a word
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -79,6 +81,8 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     train = config.train
     check_batch_size(train.batch_size, mesh.size)
     # All that can be checked without the data, which may take minutes to fetch.
+    if not 0 <= config.seed < SEEDS:
+        raise ConfigError("seed", config.seed, f"a whole number, 0 or more, below {SEEDS:,}")
     optimizer.build(train)
     objectives.build(config.objective)
     choose(models.REGISTRY, config.model.name, "model.name")

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from ctc_jax import gradients, training
@@ -19,6 +20,17 @@ def test_a_count_out_of_range_is_refused_before_the_data_are_fetched(tiny, key, 
     config = tiny(data__npz__path="no/such/file.npz", **{f"train__{key}": value})
     with pytest.raises(ConfigError, match=rf"config\.train\.{key} is {value}; allowed: {allowed}"):
         training.build(config)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**20])
+def test_a_seed_out_of_range_is_refused_before_the_data_are_fetched(tiny, seed):
+    with pytest.raises(ConfigError, match=rf"config\.seed is {seed}; allowed: a whole number, 0 or more"):
+        training.build(tiny(data__npz__path="no/such/file.npz", seed=seed))
+
+
+def test_the_largest_seed_trains(tiny):
+    experiment = training.build(tiny(seed=2**32 - 1))
+    assert np.isfinite(experiment.step(experiment.step.init(), experiment.stream(0, 1))[1]["loss_nats"][0])
 
 
 def test_features_that_the_data_cannot_have_are_refused_before_training(tiny):
