@@ -4,7 +4,7 @@ from typing import Any
 
 import ml_collections
 
-from ctc_jax import data, gradients, likelihoods
+from ctc_jax import data, evaluation, gradients, likelihoods, reporting, training
 from ctc_jax.errors import ConfigError, UserError, nearest
 
 Changes = dict[str, Any]
@@ -89,50 +89,6 @@ def objective() -> dict:
     }
 
 
-def train() -> dict:
-    """Optimization."""
-    return {
-        "steps": 100_000,
-        "batch_size": 128,  # images a step over all devices; a multiple of their number
-        "learning_rate": 1e-3,
-        "schedule": "cosine",  # cosine (to 0 at the last step), constant
-        "warmup_steps": 500,  # linear from 0
-        "optimizer": "adam",  # adam, adamw
-        "beta2": 0.999,
-        "weight_decay": 0.0,  # adamw
-        "clip_norm": 0.0,  # of the whole gradient; 0 is off
-        "accumulate": 1,  # batches averaged into one update
-        "ema_decay": 0.0,  # averaged parameters are evaluated when above 0
-        "compute_dtype": "auto",  # auto (bfloat16 on accelerators, float32 on CPU), float32, bfloat16
-        "steps_per_call": 0,  # steps in one dispatch; 0 is 1 on CPU and 50 on accelerators
-        "cpu_devices": 1,  # devices a CPU is split into; 0 is one a core where the batch allows it
-        "log_every": 100,  # steps
-        "evaluate_every": 5_000,  # steps; the validation bound that picks the best checkpoint
-        "checkpoint_every": 1_000,  # steps
-        "picture_every": 10_000,  # steps; 0 draws pictures at the end only
-    }
-
-
-def evaluate() -> dict:
-    """Numbers about the trained model."""
-    return {
-        "importance_samples": 100,  # K of the importance-weighted bound
-        "batch_size": 100,  # images a device call
-        "latents": 256,  # drawn from the prior for sharpness and the multimodality gap
-        "likelihood_samples": 8,  # images drawn from each of these latents
-        "quality_samples": 0,  # drawn to be compared with as many real images; 0 is off, 10,000 what is often taken
-        "features": "pixels,random,classifier",  # spaces they are compared in, separated by commas
-    }
-
-
-def report() -> dict:
-    """What is written beside metrics.jsonl."""
-    return {
-        "tensorboard": True,
-        "wandb_project": "",  # "" is off; needs the package wandb
-    }
-
-
 SECTIONS = {
     "data": data.SECTION.defaults,
     "model": model,
@@ -140,7 +96,7 @@ SECTIONS = {
     "posterior": posterior,
     "estimator": gradients.SECTION.defaults,
     "objective": objective,
-    "train": train,
-    "evaluate": evaluate,
-    "report": report,
+    "train": training.SECTION.defaults,
+    "evaluate": evaluation.SECTION.defaults,
+    "report": reporting.SECTION.defaults,
 }

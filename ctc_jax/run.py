@@ -121,17 +121,17 @@ class Run:
 
     def evaluate(self, config: Any = None) -> dict[str, float]:
         """Every number of the test set; `config` replaces the run's own section `evaluate`."""
-        section = self.config.evaluate if config is None else config
+        options = evaluation.read_options(self.config.evaluate if config is None else config, self.dataset)
         directory = data.places(self.config.data).directory
         return evaluation.evaluate(
             self.model,
             self.params,
             self.dataset.test,
-            section,
+            options,
             levels=2**self.space.bits - 1,
             seed=self.config.seed,
             sharding=replicated(data_mesh()),
-            reference=evaluation.build_reference(section, self.dataset, directory),
+            reference=evaluation.build_reference(options, self.dataset, directory),
         )
 
     def _batch(self, images: Images, labels: Labels | None) -> Batch:

@@ -1,10 +1,13 @@
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.evaluate import evaluate
 from ctc_jax.evaluation.masks import collapsed
+from ctc_jax.evaluation.options import SECTION, EvaluateOptions, read_options
 from ctc_jax.evaluation.pictures import captioned, draw_pictures, reconstruct_images, sample_images
 from ctc_jax.evaluation.quality import build_reference
 
 __all__ = [
+    "SECTION",
+    "EvaluateOptions",
     "bits_per_dimension",
     "build_reference",
     "captioned",
@@ -13,6 +16,7 @@ __all__ = [
     "evaluate",
     "evaluate_elbo",
     "evaluate_importance",
+    "read_options",
     "reconstruct_images",
     "sample_images",
 ]

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Num
 
 from ctc_jax.data import Dataset
-from ctc_jax.errors import ConfigError, choose
 from ctc_jax.evaluation.classifier import ClassifierNetwork
 from ctc_jax.evaluation.classifier_cache import cached_classifier
 from ctc_jax.evaluation.random_features import random_features
@@ -71,22 +70,3 @@ REGISTRY: dict[str, Callable[[Dataset, Path], FeatureSpace]] = {
     "random": _random,
     CLASSIFIER: _classifier,
 }
-
-
-def feature_names(names: str, dataset: Dataset | None = None) -> list[str]:
-    """The spaces of `evaluate.features`.
-
-    Args:
-      names: separated by commas.
-      dataset: to be described in them.
-
-    Raises:
-      ConfigError: no such space, or one that needs labels for a dataset without.
-    """
-    found = list(dict.fromkeys(name.strip() for name in names.split(",")))
-    for name in found:
-        choose(REGISTRY, name, "evaluate.features")
-    if CLASSIFIER in found and dataset is not None and dataset.classes < 2:
-        others = ", ".join(name for name in REGISTRY if name != CLASSIFIER)
-        raise ConfigError("evaluate.features", names, f"{others}; {dataset.name} has no labels for a classifier")
-    return found

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from ctc_jax.data import Dataset, Split
-from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.code_draws import CodeDraws, draw_codes
 from ctc_jax.evaluation.diversity import diversity_within_code
-from ctc_jax.evaluation.features import REGISTRY, FeatureSpace, feature_names
+from ctc_jax.evaluation.features import REGISTRY, FeatureSpace
 from ctc_jax.evaluation.frechet import fit_gaussian, frechet_distance
-from ctc_jax.evaluation.neighbors import NEIGHBORS, compare, manifold
+from ctc_jax.evaluation.neighbors import compare, manifold
+from ctc_jax.evaluation.options import EvaluateOptions
 from ctc_jax.evaluation.spectrum import radial_spectrum, spectrum_distance_decades
 from ctc_jax.evaluation.spread import spread
 from ctc_jax.models import Model, Params
@@ -34,37 +34,23 @@ class Reference:
     training: UInt8[np.ndarray, "images height width channels"]
 
 
-def check(config, dataset: Dataset | None = None) -> None:
-    """Refuses `evaluate.quality_samples` and `evaluate.features` that cannot be, of a dataset where one is given.
-
-    Raises:
-      ConfigError: a value does not fit.
-    """
-    count, least = config.quality_samples, NEIGHBORS + 1
-    if count and count < least:
-        raise ConfigError("evaluate.quality_samples", count, f"0 (off), or {least} or more")
-    feature_names(config.features, dataset if count else None)
-    if count and dataset is not None and min(len(dataset.train), len(dataset.test)) < least:
-        raise ConfigError("evaluate.quality_samples", count, f"0 with fewer than {least} training or test images")
-
-
-def build_reference(config, dataset: Dataset, directory: Path) -> Reference | None:
-    """The reference that the section `evaluate` asks for, None where it asks for none.
+def build_reference(options: EvaluateOptions, dataset: Dataset, directory: Path) -> Reference | None:
+    """The reference that options ask for, None where they ask for none.
 
     Args:
-      config: the section `evaluate` of configs/base.py.
+      options: of evaluation.
       dataset: the run's.
       directory: where prepared data is cached, and a trained classifier with it.
 
     Raises:
-      ConfigError: a value does not fit.
+      OptionError: the dataset cannot have it.
     """
-    check(config, dataset)
-    if not config.quality_samples:
+    options.check_dataset(dataset)
+    if not options.quality_samples:
         return None
-    rows = spread(len(dataset.train), config.quality_samples)
+    rows = spread(len(dataset.train), options.quality_samples)
     training = dataset.train.draw(rows, np.random.default_rng(SEED))
-    return Reference({name: REGISTRY[name](dataset, directory) for name in feature_names(config.features)}, training)
+    return Reference({name: REGISTRY[name](dataset, directory) for name in options.spaces}, training)
 
 
 def sample_quality(

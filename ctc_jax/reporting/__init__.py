@@ -1,6 +1,7 @@
 """Numbers and pictures of a run, written to files. Floor 1: arrays and dictionaries in, files out; knows no model."""
 
 from ctc_jax.reporting.curves import draw_curves
+from ctc_jax.reporting.options import SECTION, ReportOptions
 from ctc_jax.reporting.page import REPORT, Picture, write_report
 from ctc_jax.reporting.pictures import grid, mean_and_samples, pair_grid, save_png
 from ctc_jax.reporting.progress import Progress
@@ -8,9 +9,11 @@ from ctc_jax.reporting.writers import MetricWriter, is_done, read_history, trunc
 
 __all__ = [
     "REPORT",
+    "SECTION",
     "MetricWriter",
     "Picture",
     "Progress",
+    "ReportOptions",
     "draw_curves",
     "grid",
     "is_done",

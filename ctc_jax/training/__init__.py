@@ -1,11 +1,14 @@
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.experiment import Experiment, build, build_model, build_step, image_space
 from ctc_jax.training.loop import Outcome, train
+from ctc_jax.training.options import SECTION, TrainOptions
 
 __all__ = [
+    "SECTION",
     "Checkpoints",
     "Experiment",
     "Outcome",
+    "TrainOptions",
     "build",
     "build_model",
     "build_step",

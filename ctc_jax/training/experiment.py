@@ -11,14 +11,17 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from ctc_jax import data, gradients, likelihoods, models, objectives
+from ctc_jax import data, evaluation, gradients, likelihoods, models, objectives, reporting
 from ctc_jax.data import BatchStream, Dataset
 from ctc_jax.errors import ConfigError, choose
-from ctc_jax.evaluation.evaluate import check as check_evaluation
+from ctc_jax.evaluation import EvaluateOptions
 from ctc_jax.models import ImageSpace, Model
 from ctc_jax.options import OptionError
+from ctc_jax.reporting import ReportOptions
 from ctc_jax.training import optimizer
 from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh
+from ctc_jax.training.options import SECTION as TRAIN
+from ctc_jax.training.options import TrainOptions
 from ctc_jax.training.sharding import RULES, Rule, state_sharding
 from ctc_jax.training.step import TrainState, TrainStep
 
@@ -34,7 +37,10 @@ class Experiment:
     """What a config describes, ready to run.
 
     Attributes:
-      config: the whole config.
+      seed: of everything random.
+      train: how it is trained.
+      evaluate: what is measured on the way.
+      report: what is written.
       dataset: its images.
       space: what the model knows of them.
       model: the model with its likelihood.
@@ -45,7 +51,10 @@ class Experiment:
       rules: of `state_sharding`.
     """
 
-    config: ml_collections.ConfigDict
+    seed: int
+    train: TrainOptions
+    evaluate: EvaluateOptions
+    report: ReportOptions
     dataset: Dataset
     space: ImageSpace
     model: Model
@@ -78,25 +87,20 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
       UserError: the data cannot be had.
     """
     mesh = data_mesh() if mesh is None else mesh
-    train = config.train
-    check_batch_size(train.batch_size, mesh.size)
     # All that can be checked without the data, which may take minutes to fetch.
     if not 0 <= config.seed < SEEDS:
         raise ConfigError("seed", config.seed, f"a whole number, 0 or more, below {SEEDS:,}")
-    optimizer.build(train)
-    objectives.build(config.objective)
+    train, report = TRAIN.read_shared(config.train), reporting.SECTION.read_shared(config.report)
+    evaluation.read_options(config.evaluate)
+    objective = objectives.build(config.objective)
+    check_batch_size(train.batch_size, mesh.size)
     choose(models.REGISTRY, config.model.name, "model.name")
     likelihoods.SECTION.read(config.likelihood)
-    check_evaluation(config.evaluate)
-    for key in ("log_every", "evaluate_every", "checkpoint_every"):
-        at_least("train", train, key, 1)
-    for key in ("picture_every", "steps_per_call", "cpu_devices"):
-        at_least("train", train, key, 0)
     dataset = data.build(config.data)
-    check_evaluation(config.evaluate, dataset)
+    evaluate = evaluation.read_options(config.evaluate, dataset)
     space = image_space(dataset, mean=config.model.centered)
     model = build_model(config, space)
-    step = build_step(config, model)
+    step = TrainStep(model, objective, optimizer.build(train), config.seed, train.ema_decay, train.accumulate)
     try:
         stream = BatchStream(
             dataset.train,
@@ -109,7 +113,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
         key = "train.batch_size" if error.name == "batch_size" else error.name
         raise ConfigError(key, error.found, error.allowed) from None
     chosen = train.steps_per_call or STEPS_PER_CALL.get(jax.default_backend(), STEPS_PER_CALL_ACCELERATOR)
-    return Experiment(config, dataset, space, model, step, stream, mesh, chosen)
+    return Experiment(config.seed, train, evaluate, report, dataset, space, model, step, stream, mesh, chosen)
 
 
 def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
@@ -140,14 +144,8 @@ def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:
     Raises:
       ConfigError: a value that does not fit, by its key.
     """
-    return TrainStep(
-        model,
-        objectives.build(config.objective),
-        optimizer.build(config.train),
-        config.seed,
-        config.train.ema_decay,
-        config.train.accumulate,
-    )
+    train, objective = TRAIN.read_shared(config.train), objectives.build(config.objective)
+    return TrainStep(model, objective, optimizer.build(train), config.seed, train.ema_decay, train.accumulate)
 
 
 def image_space(dataset: Dataset, *, mean: bool = False) -> ImageSpace:
@@ -170,13 +168,3 @@ def compute_dtype(name: str) -> DTypeLike:
     automatic = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
     names = {"auto": automatic, "float32": jnp.float32, "bfloat16": jnp.bfloat16}
     return choose(names, name, "train.compute_dtype")
-
-
-def at_least(section: str, config: ml_collections.ConfigDict, key: str, minimum: int) -> None:
-    """Refuses a number below its minimum.
-
-    Raises:
-      ConfigError: `config[key]` is below `minimum`.
-    """
-    if config[key] < minimum:
-        raise ConfigError(f"{section}.{key}", config[key], f"{minimum} or more")

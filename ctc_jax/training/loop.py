@@ -58,10 +58,10 @@ def train(
     notes: list[str] = []
     checkpoints = Checkpoints(workdir / "checkpoints", notes.append)
     state, elapsed_s, bound = _start(experiment, checkpoints, notes)
-    first, config = int(state.step), experiment.config
+    first, report = int(state.step), experiment.report
     truncate_history(workdir, first)
-    progress = Progress(config.train.steps, first_step=first, elapsed_before_s=elapsed_s, stream=stream)
-    writer = MetricWriter(workdir, tensorboard=config.report.tensorboard, wandb_project=config.report.wandb_project)
+    progress = Progress(experiment.train.steps, first_step=first, elapsed_before_s=elapsed_s, stream=stream)
+    writer = MetricWriter(workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
     with contextlib.ExitStack() as closing:  # one that cannot be closed does not keep the others open
         for opened in (experiment.stream, progress, writer, checkpoints):
             closing.callback(opened.close)
@@ -70,7 +70,7 @@ def train(
         if int(state.bad_steps) >= MAXIMUM_BAD_STEPS:
             progress.message(f"this run stopped at step {first:,} after two steps in a row that were not finite")
             return Outcome.DIVERGED
-        if first < config.train.steps:
+        if first < experiment.train.steps:
             outcome, bound = _loop(experiment, state, workdir, checkpoints, writer, progress, interrupted)
             if outcome is not Outcome.FINISHED:
                 return outcome
@@ -103,14 +103,14 @@ def _loop(
     interrupted: Callable[[], bool],
 ) -> tuple[Outcome, float | None]:
     """Steps up to the last one; how that ended, and the last validation bound."""
-    config, bound = experiment.config.train, None
+    options, bound = experiment.train, None
     call = jax.jit(experiment.step, donate_argnums=0, out_shardings=(experiment.sharding, None))
     step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
 
     def due(every: int) -> bool:
-        return step % every == 0 or step == config.steps
+        return step % every == 0 or step == options.steps
 
-    while step < config.steps:
+    while step < options.steps:
         count = _steps_of_next_call(experiment, step)
         state, metrics = call(state, experiment.stream(step, count))
         step += count
@@ -119,7 +119,7 @@ def _loop(
         if len(pending) > CALLS_AHEAD:
             jax.block_until_ready(pending[-1 - CALLS_AHEAD])
         stop = interrupted()
-        if stop or due(config.log_every):
+        if stop or due(options.log_every):
             numbers, bad = _means(
                 experiment, step, int(state.step), jax.device_get(pending), logged, progress.elapsed_s
             )
@@ -136,12 +136,12 @@ def _loop(
             if numbers:
                 writer.write(step, "train", numbers)
                 progress.report(step, {k: numbers[k] for k in ("bound_bpd", "elbo_nats", "images_per_second")})
-        bound = _validate(experiment, state, step, writer, progress) if due(config.evaluate_every) else None
-        if stop or bound is not None or due(config.checkpoint_every):
+        bound = _validate(experiment, state, step, writer, progress) if due(options.evaluate_every) else None
+        if stop or bound is not None or due(options.checkpoint_every):
             checkpoints.save(state, elapsed_s=progress.elapsed_s, bound_bpd=bound)
-        if stop and step < config.steps:
+        if stop and step < options.steps:
             return Outcome.INTERRUPTED, None
-        if config.picture_every and step % config.picture_every == 0 and step < config.steps:
+        if options.picture_every and step % options.picture_every == 0 and step < options.steps:
             _draw(experiment, state, workdir / "samples" / f"step-{step:08d}")
         if bound is not None:
             logged = (step, progress.elapsed_s)  # validation is no part of the training throughput
@@ -150,10 +150,10 @@ def _loop(
 
 def _steps_of_next_call(experiment: Experiment, step: int) -> int:
     """A full call, or a single step where a full one would pass something that is due."""
-    config, full = experiment.config.train, experiment.steps_per_call
-    intervals = [config.log_every, config.evaluate_every, config.checkpoint_every]
-    intervals += [config.picture_every] if config.picture_every else []
-    room = min([config.steps - step, *(every - step % every for every in intervals)])
+    options, full = experiment.train, experiment.steps_per_call
+    intervals = [options.log_every, options.evaluate_every, options.checkpoint_every]
+    intervals += [options.picture_every] if options.picture_every else []
+    room = min([options.steps - step, *(every - step % every for every in intervals)])
     return full if full <= room else 1
 
 
@@ -187,7 +187,7 @@ def _means(
     return {
         "bound_bpd": bits_per_dimension(numbers["elbo_nats"], experiment.model.image_shape),
         **numbers,
-        "images_per_second": (step - logged[0]) * experiment.config.train.batch_size / seconds,
+        "images_per_second": (step - logged[0]) * experiment.train.batch_size / seconds,
         "elapsed_seconds": elapsed_s,
     }, messages
 
@@ -197,12 +197,12 @@ def _validate(experiment: Experiment, state: TrainState, step: int, writer: Metr
         experiment.model,
         state.evaluated,
         experiment.dataset.validation,
-        batch_size=experiment.config.evaluate.batch_size,
-        seed=experiment.config.seed,
+        batch_size=experiment.evaluate.batch_size,
+        seed=experiment.seed,
         sharding=replicated(experiment.mesh),
     )
     writer.write(step, "validation", numbers)
-    averaged = " of the averaged parameters" if experiment.config.train.ema_decay else ""
+    averaged = " of the averaged parameters" if experiment.train.ema_decay else ""
     bound = numbers["bound_bpd"]
     if math.isfinite(bound):
         said = f"{bound:.4f} bpd, {numbers['elbo_nats']:.2f} nats"
@@ -219,5 +219,5 @@ def _draw(experiment: Experiment, state: TrainState, folder: Path) -> None:
         experiment.dataset.validation,
         folder,
         levels=2**experiment.dataset.bits - 1,
-        seed=experiment.config.seed,
+        seed=experiment.seed,
     )

@@ -1,15 +1,12 @@
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ctc_jax.data import Dataset, Split
-from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation import features
 from ctc_jax.evaluation.classifier import Classifier, ClassifierNetwork
-from ctc_jax.evaluation.features import IMAGES_PER_CALL, REGISTRY, feature_names
+from ctc_jax.evaluation.features import IMAGES_PER_CALL, REGISTRY
 
 
 @pytest.fixture
@@ -46,21 +43,3 @@ def test_the_classifiers_features_are_those_its_last_layer_reads(dataset, tmp_pa
     last = params["params"]["Dense_0"]
     np.testing.assert_allclose(found @ last["kernel"] + last["bias"][None], read.logits, rtol=1e-4, atol=1e-5)
     assert space.figures == {"classifier_accuracy": 0.75}
-
-
-def test_names_are_taken_in_order_and_once(dataset):
-    assert feature_names("random, pixels,random", dataset) == ["random", "pixels"]
-
-
-@pytest.mark.parametrize(("names", "words"), [("pixel", "did you mean pixels"), ("", "''"), ("random,,pixels", "''")])
-def test_unknown_names_are_refused(names, words):
-    with pytest.raises(ConfigError, match=words) as caught:
-        feature_names(names)
-    assert str(caught.value).startswith("config.evaluate.features is ")
-
-
-def test_a_classifier_of_data_without_labels_is_refused(dataset):
-    bare = dataclasses.replace(dataset, classes=1)
-    assert feature_names("pixels,random", bare) == ["pixels", "random"]
-    with pytest.raises(ConfigError, match="allowed: pixels, random; noise has no labels"):
-        feature_names("pixels,classifier", bare)

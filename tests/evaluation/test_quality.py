@@ -1,22 +1,21 @@
-import ml_collections
 import numpy as np
 import pytest
 from scipy import linalg
 
 from ctc_jax.data import Dataset, Split
-from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.code_draws import draw_codes
 from ctc_jax.evaluation.diversity import diversity_within_code
 from ctc_jax.evaluation.neighbors import compare, manifold
-from ctc_jax.evaluation.quality import build_reference, check, sample_quality
+from ctc_jax.evaluation.options import EvaluateOptions
+from ctc_jax.evaluation.quality import build_reference, sample_quality
 from ctc_jax.evaluation.spectrum import radial_spectrum, spectrum_distance_decades
 
 SAMPLES = 60
 MEASURES = ("frechet", "precision", "recall", "density", "coverage")
 
 
-def section(**changes):
-    return ml_collections.ConfigDict({"quality_samples": SAMPLES, "features": "pixels,random", **changes})
+def options(**changes):
+    return EvaluateOptions(**{"quality_samples": SAMPLES, "features": "pixels,random", **changes})
 
 
 def drawn_split(model, params, count, seed):
@@ -33,7 +32,7 @@ def dataset(scaled, scaled_params):
 
 @pytest.fixture(scope="module")
 def found(scaled, scaled_params, dataset, tmp_path_factory):
-    reference = build_reference(section(), dataset, tmp_path_factory.mktemp("data"))
+    reference = build_reference(options(), dataset, tmp_path_factory.mktemp("data"))
     given = {"samples": SAMPLES, "reference": reference, "levels": 1, "seed": 0}
     return sample_quality(scaled, 4 * scaled_params, dataset.test, **given)
 
@@ -79,7 +78,7 @@ def test_a_true_model_is_as_near_as_training_images_and_its_means_are_blurred(sc
     count = 1000
     train, test = (drawn_split(scaled, 4 * scaled_params, count, seed) for seed in (3, 4))
     dataset = Dataset("drawn", train, test, test, bits=1, classes=1, binarization="static")
-    reference = build_reference(section(quality_samples=count, features="random"), dataset, tmp_path)
+    reference = build_reference(options(quality_samples=count, features="random"), dataset, tmp_path)
     given = {"samples": count, "reference": reference, "levels": 1, "seed": 0}
     numbers = sample_quality(scaled, 4 * scaled_params, test, **given)
     for name in ("precision", "recall", "coverage"):
@@ -95,7 +94,7 @@ def test_training_images_that_are_binarized_anew_are_drawn_once_and_levels_of_th
     dynamic = Dataset(
         "grey", Split(grey, np.zeros(90, np.int32), 255), dataset.test, dataset.test, 1, 1, binarization="dynamic"
     )
-    one, other = (build_reference(section(), dynamic, tmp_path).training for _ in range(2))
+    one, other = (build_reference(options(), dynamic, tmp_path).training for _ in range(2))
     np.testing.assert_array_equal(one, other)
     assert set(np.unique(one)) == {0, 1}
     share = 100 / 255
@@ -103,32 +102,4 @@ def test_training_images_that_are_binarized_anew_are_drawn_once_and_levels_of_th
 
 
 def test_off_needs_nothing(dataset, tmp_path):
-    assert build_reference(section(quality_samples=0, features="classifier"), dataset, tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"quality_samples": -1}, r"quality_samples is -1; allowed: 0 \(off\), or 6 or more"),
-        ({"quality_samples": 5}, r"quality_samples is 5; allowed: 0 \(off\), or 6 or more"),
-        ({"features": "pixls"}, "did you mean pixels"),
-        ({"features": "pixls", "quality_samples": 0}, "did you mean pixels"),
-        ({"features": "classifier"}, "drawn has no labels"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused(changes, words, dataset):
-    with pytest.raises(ConfigError, match=words):
-        check(section(**changes), dataset)
-
-
-def test_too_few_real_images_are_refused(dataset):
-    few = Dataset(
-        "few",
-        Split(*(part[:5] for part in (dataset.train.images, dataset.train.labels))),
-        *[dataset.test] * 2,
-        1,
-        1,
-        "none",
-    )
-    with pytest.raises(ConfigError, match="0 with fewer than 6 training or test images"):
-        check(section(), few)
+    assert build_reference(options(quality_samples=0, features="classifier"), dataset, tmp_path) is None

@@ -14,11 +14,12 @@ from ctc_jax.errors import ConfigError
         ("picture_every", -1, "0 or more"),
         ("steps_per_call", -1, "0 or more"),
         ("cpu_devices", -1, "0 or more"),
+        ("steps", 0, "1 or more"),
     ],
 )
 def test_a_count_out_of_range_is_refused_before_the_data_are_fetched(tiny, key, value, allowed):
     config = tiny(data__npz__path="no/such/file.npz", **{f"train__{key}": value})
-    with pytest.raises(ConfigError, match=rf"config\.train\.{key} is {value}; allowed: {allowed}"):
+    with pytest.raises(ConfigError, match=rf"config\.train\.{key} is {value}; allowed: a whole number, {allowed}"):
         training.build(config)
 
 

@@ -5,14 +5,14 @@ import optax
 import pytest
 
 from ctc_jax.gradients.moving_average import follow
-from ctc_jax.training import moving_averages, optimizer
+from ctc_jax.training import SECTION, moving_averages, optimizer
 
 PARAMS = {"w": jnp.ones(2), "estimator": {"b": jnp.ones(1), "moving_averages": {"c": jnp.float32(2.0)}}}
 GRADIENT = {"w": jnp.full(2, 3.0), "estimator": {"b": jnp.ones(1), "moving_averages": {"c": jnp.float32(40.0)}}}
 
 
 def updates(config, gradient, params):
-    chain = optimizer.build(config.train)
+    chain = optimizer.build(SECTION.read_shared(config.train))
     return chain.update(gradient, chain.init(params), params)[0]
 
 
@@ -56,7 +56,7 @@ def test_without_moving_averages_the_state_is_that_of_the_optimizer_itself():
 
 
 def test_accumulated_batches_move_an_average_once_by_their_mean(tiny):
-    chain = optimizer.build(tiny(train__accumulate=2).train)
+    chain = optimizer.build(SECTION.read_shared(tiny(train__accumulate=2).train))
     params = {"w": jnp.ones(1), "moving_averages": {"c": jnp.float32(0.0)}}
     state, moves = chain.init(params), []
     for gradient in (4.0, 8.0):

@@ -1,0 +1,74 @@
+"""The section `evaluate` of a config. Tests: tests/evaluation/test_options.py."""
+
+from dataclasses import dataclass
+
+from ctc_jax.data import Dataset
+from ctc_jax.errors import nearest
+from ctc_jax.evaluation.features import CLASSIFIER, REGISTRY
+from ctc_jax.evaluation.neighbors import NEIGHBORS
+from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
+
+LEAST = NEIGHBORS + 1  # of a set in which each image has its neighbors
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(Options):
+    """Numbers about a trained model."""
+
+    importance_samples: int = option(100, "K of the importance-weighted bound", at_least=1)
+    batch_size: int = option(100, "images per device call", at_least=1)
+    latents: int = option(256, "drawn from the prior for sharpness and the multimodality gap", at_least=1)
+    likelihood_samples: int = option(8, "images drawn from each of these latents", at_least=1)
+    quality_samples: int = option(
+        0, f"drawn to be compared with as many real images; 0 is off, else {LEAST} or more, often 10,000"
+    )
+    features: str = option(
+        ",".join(REGISTRY), f"spaces they are compared in, separated by commas: {', '.join(REGISTRY)}"
+    )
+
+    @property
+    def spaces(self) -> list[str]:
+        """Names of the feature spaces, each once."""
+        return list(dict.fromkeys(name.strip() for name in self.features.split(",")))
+
+    def check(self) -> None:
+        """Refuses samples too few to have neighbors, and spaces that do not exist."""
+        if self.quality_samples and self.quality_samples < LEAST:
+            raise OptionError("quality_samples", self.quality_samples, f"0 (off), or {LEAST} or more")
+        for name in self.spaces:
+            if name not in REGISTRY:
+                raise OptionError("features", name, ", ".join(sorted(REGISTRY)) + nearest(name, REGISTRY))
+
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Refuses measures of sample quality that a dataset cannot have.
+
+        Raises:
+          OptionError: it has no labels for a classifier, or too few images.
+        """
+        if not self.quality_samples:
+            return
+        if CLASSIFIER in self.spaces and dataset.classes < 2:
+            others = ", ".join(name for name in REGISTRY if name != CLASSIFIER)
+            allowed = f"{others}; {dataset.name} has no labels for a classifier"
+            raise OptionError("features", self.features, allowed)
+        if min(len(dataset.train), len(dataset.test)) < LEAST:
+            allowed = f"0 with fewer than {LEAST} training or test images"
+            raise OptionError("quality_samples", self.quality_samples, allowed)
+
+
+SECTION = Section("evaluate", shared=EvaluateOptions)
+
+
+def read_options(config: ConfigSection, dataset: Dataset | None = None) -> EvaluateOptions:
+    """The options of the section `evaluate`, for a dataset where one is given.
+
+    Raises:
+      ConfigError: a value does not fit, by its key.
+    """
+    options = SECTION.read_shared(config)
+    if dataset is not None:
+        try:
+            options.check_dataset(dataset)
+        except OptionError as error:
+            raise at("evaluate", error) from None
+    return options
