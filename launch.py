@@ -21,10 +21,9 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from configs import base
-from ctc_jax import sweeps
+from ctc_jax import runs, sweeps
 from ctc_jax.cli import flags as command_line
 from ctc_jax.cli import modes
-from ctc_jax.errors import UserError
 from ctc_jax.options import flatten
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file; FILE:PRESET for one of its presets.")
@@ -38,18 +37,16 @@ PARALLEL = flags.DEFINE_integer("sweep_parallel", 1, "Local runs of a sweep at o
 def main(argv: list[str]) -> int:
     """One call; its exit code."""
     del argv
-    if CONFIG.value is None:
-        raise UserError("--config is missing; give an experiment, such as --config=configs/shapes_ctc.py")
     file = config_flags.get_config_filename(flags.FLAGS["config"])
     path, _, preset = file.partition(":")
     names = [f"runs/{Path(path).stem}", preset, Path(SWEEP.value or "").stem]
-    workdir = WORKDIR.value or "-".join(name for name in names if name)
+    workdir = runs.expand(WORKDIR.value or "-".join(name for name in names if name))
     if SWEEP.value:
         return sweeps.execute(
             file,
             SWEEP.value,
             executor=EXECUTOR.value,
-            root=Path(workdir),
+            root=workdir,
             parallel=PARALLEL.value,
             config=CONFIG.value,
             mode=MODE.value,
@@ -57,5 +54,11 @@ def main(argv: list[str]) -> int:
     return modes.execute(CONFIG.value, workdir=workdir, mode=MODE.value, command=[sys.executable, *sys.argv])
 
 
+def start() -> None:
+    """Reads the command line and ends the process with the exit code."""
+    parser = command_line.parser(__doc__, lambda: flatten(base.get_config().to_dict()))
+    app.run(command_line.one_line(main), flags_parser=parser)
+
+
 if __name__ == "__main__":
-    app.run(command_line.one_line(main), flags_parser=command_line.parser(lambda: flatten(base.get_config().to_dict())))
+    start()

@@ -179,7 +179,7 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
     Raises:
       UserError: there is no run, no such checkpoint, or none that can be read.
     """
-    workdir = Path(workdir).absolute()
+    workdir = runs.expand(workdir)
     config = ml_collections.ConfigDict(runs.read_config(workdir))
     space, fingerprint = read_images(workdir)
     model = training.build_model(config, space)

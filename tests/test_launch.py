@@ -159,32 +159,6 @@ def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
     assert "go on with:" in rest
 
 
-@pytest.mark.parametrize(
-    ("argument", "words"),
-    [
-        ("--config.train.stpes=5", ["config.train.stpes", "did you mean train.steps"]),
-        ("--config.steps=5", ["config.steps", "did you mean train.steps"]),
-        ("--config.train=5", ["is a section", "config.train."]),
-        ("--config.train.steps=many", ["train.steps", "many"]),
-        ("--config.likelihood.name=gausian", ["config.likelihood.name", "categorical, ctc", "did you mean gaussian"]),
-        ("--config.model.name=vae", ["config.model.name", "conv_vae"]),
-        ("--config.data.name=cifar", ["config.data.name", "did you mean cifar10"]),
-        ("--config.train.batch_size=7", ["config.train.batch_size", "7", "multiple", "2"]),
-        ("--config.train.learning_rate=-1.0", ["config.train.learning_rate", "above 0"]),
-        ("--config.estimator.name=rloo", ["config.estimator.name", "pathwise"]),
-        ("--mode=tarin", ["mode", "train"]),
-        ("--config=configs/none.py", ["configs/none.py"]),
-        ("--config=configs/mnist_bernoulli.py:gpu", ["preset", "static"]),
-        ("train", ["unexpected argument 'train'"]),
-    ],
-)
-def test_each_mistake_is_told_in_one_line_before_anything_is_written(environment, pixels, tmp_path, argument, words):
-    arguments = [*TINY, f"--config.data.npz.path={pixels}", f"--workdir={tmp_path / 'run'}", argument]
-    code, output = launch(environment, *arguments, devices=2)
-    assert_one_line(code, output, *words)
-    assert not (tmp_path / "run" / "config.json").exists()
-
-
 def test_a_workdir_with_other_files_and_a_missing_run(environment, tmp_path):
     (tmp_path / "thesis.tex").write_text("do not touch")
     assert_one_line(*launch(environment, *TINY, f"--workdir={tmp_path}"), "no config.json")

@@ -1,31 +1,46 @@
-"""What is typed after `launch.py`: mistakes in it are told in one line. Tests: tests/test_launch.py."""
+"""What is typed after `launch.py`: mistakes in it are told in one line. Tests: tests/cli/test_flags.py."""
 
-import errno
+import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
-from ctc_jax.errors import UserError, nearest
+from ctc_jax.errors import SAVED_EXIT_CODE, UserError, nearest
+from ctc_jax.options import flatten
 
 USAGE_EXIT_CODE = 2
+MISSING = "--config is missing; give an experiment, such as --config=configs/shapes_ctc.py"
+HELP = {"help", "h", "helpshort", "helpfull"}
+ILLEGAL = re.compile(r"flag --(?P<name>[^=]+)=(?P<value>.*?): (?P<reason>.*)", re.DOTALL)
+KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def parser(keys: Callable[[], Iterable[str]]) -> Callable[[list[str]], list[str]]:
+def parser(usage: str, defaults: Callable[[], Mapping[str, Any]]) -> Callable[[list[str]], list[str]]:
     """A flag parser for `absl.app.run` that ends the process with one line on a mistake.
 
     Args:
-      keys: gives every dotted key a config may have.
+      usage: what `--help` shows above the flags.
+      defaults: gives the default of every dotted key that a config has.
     """
 
     def parse(argv: list[str]) -> list[str]:
+        if any(word.startswith("-") and word.lstrip("-") in HELP for word in argv[1:]):
+            print(f"{usage.strip()}\n\n{_own_flags()}")
+            sys.exit(0)
         try:
             positional = flags.FLAGS(argv)
+            _check_config(argv, flags.FLAGS["config"].value, defaults())
         except UserError as error:
             fail(str(error), error.exit_code)
-        # Config files run arbitrary code and ml_collections raises many types; each is the user's to mend.
-        except Exception as error:
-            fail(_explain(argv, list(keys()), error), USAGE_EXIT_CODE)
+        except flags.Error as error:
+            fail(_explain(argv, defaults(), error), USAGE_EXIT_CODE)
+        # Config files run arbitrary code; whatever it raises, or that it ends the process, is the user's to mend.
+        except (Exception, SystemExit) as error:
+            told = f"{_config_file(argv)} is no config: {type(error).__name__}: {error}"
+            fail(_wrong_key(argv, defaults()) or told, USAGE_EXIT_CODE)
         if positional[1:]:
             fail(f"unexpected argument {positional[1]!r}; options start with --", USAGE_EXIT_CODE)
         return positional
@@ -34,17 +49,22 @@ def parser(keys: Callable[[], Iterable[str]]) -> Callable[[list[str]], list[str]
 
 
 def one_line(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
-    """`main` with a user's errors printed as one line and turned into exit codes."""
+    """`main` with what a user can mend, or the machine refuses, printed as one line and turned into exit codes."""
 
     def run(argv: list[str]) -> int:
         try:
             return main(argv)
         except UserError as error:
             fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            return SAVED_EXIT_CODE
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes what is left when it ends
+            fail("whoever read the output has closed it", UserError.exit_code)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.strerror is None:  # raised by a library, not by the system
                 raise
-            fail(f"no space left on the device for {error.filename or 'a file of the run'}", UserError.exit_code)
+            fail(f"{error.strerror}: {error.filename or 'a file of the run'}", UserError.exit_code)
 
     return run
 
@@ -55,22 +75,75 @@ def fail(message: str, exit_code: int) -> None:
     sys.exit(exit_code)
 
 
-def _explain(argv: list[str], keys: list[str], error: Exception) -> str:
-    sections = {known.split(".")[0] for known in keys if "." in known}
-    overrides = [argument.lstrip("-").partition("=") for argument in argv[1:] if argument.startswith("--config.")]
-    for name, _, _ in overrides:
-        key = name.removeprefix("config.")
+def _own_flags() -> str:
+    modules = flags.FLAGS.flags_by_module_dict().values()
+    own = next(module for module in modules if any(flag.name == "mode" for flag in module))
+    return "\n".join(f"  --{flag.name}: {flag.help}" for flag in own)
+
+
+def _check_config(argv: Sequence[str], config: Any, defaults: Mapping[str, Any]) -> None:
+    """Refuses a config that has not the keys of configs/base.py."""
+    if config is None:
+        raise UserError(MISSING)
+    file = _config_file(argv)
+    if not os.path.isfile(file.partition(":")[0]):
+        raise UserError(f"there is no file {file}; experiments are in configs/")
+    try:
+        keys = flatten(config.to_dict()).keys()
+    except AttributeError:
+        kind = type(config).__name__
+        raise UserError(f"{file} is no config: its get_config gives a {kind}, not a ConfigDict") from None
+    for key in sorted(keys ^ defaults.keys()):
+        fault = f"has no key {key}" if key in defaults else f"has the unknown key {key}{_nearest_key(key, defaults)}"
+        raise UserError(f"{file} is no config: it {fault}; begin with configs.base.experiment")
+
+
+def _config_file(argv: Sequence[str]) -> str:
+    """The experiment that was asked for last."""
+    file = "--config"
+    for word, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+        name, _, value = word.partition("=")
+        if word.startswith("-") and name.lstrip("-") == "config":
+            file = value or following or file
+    return file
+
+
+def _explain(argv: Sequence[str], defaults: Mapping[str, Any], error: Exception) -> str:
+    names = {word.lstrip("-").partition("=")[0] for word in argv[1:] if word.startswith("-")}
+    if not {"config", "flagfile"} & names:
+        return MISSING
+    if wrong := _wrong_key(argv, defaults):
+        return wrong
+    found = ILLEGAL.fullmatch(str(error))
+    if not found:
+        return str(error)
+    if found["name"] == "config":  # its reason is a traceback, of which the last lines that are not indented count
+        cause = re.split(r"\n(?=[\w.]*(?:Error|Exception|Exit)\b)", found["reason"])[-1]
+        return f"{found['value']} is no config: {cause}"
+    kind = KINDS.get(type(defaults.get(found["name"].removeprefix("config."))), "")
+    allowed = f"allowed: {kind}" if kind else found["reason"]
+    return f"{found['name']} cannot be {found['value']!r}; {allowed}"
+
+
+def _wrong_key(argv: Sequence[str], defaults: Mapping[str, Any]) -> str:
+    """What is wrong with the first key of the command line that no config has; "" where all are keys."""
+    sections = {known.rpartition(".")[0] for known in defaults} - {""}
+    for word in argv[1:]:
+        name = word.lstrip("-").partition("=")[0]
+        key = name.removeprefix("no").removeprefix("config.")
+        if not (word.startswith("-") and name.removeprefix("no").startswith("config.")):
+            continue
         if key in sections:
-            return f"config.{key} is a section; set one of its keys, such as config.{_first(keys, key)}"
-        if key not in keys:
-            return f"config.{key} is no config key{_nearest_key(key, keys)}; configs/base.py lists them all"
-    for name, _, value in overrides:
-        if name in str(error):
-            return f"{name} cannot be {value!r}: {_last_line(error)}"
-    return _last_line(error)
+            first = next(known for known in defaults if known.startswith(f"{key}."))
+            return f"config.{key} is a section; set one of its keys, such as config.{first}"
+        if key not in defaults:
+            return f"config.{key} is no config key{_nearest_key(key, defaults)}; configs/base.py lists them all"
+        if name.startswith("no") and not isinstance(defaults[key], bool):
+            return f"--{name} is for keys that are true or false; config.{key} is {defaults[key]!r} unless set"
+    return ""
 
 
-def _nearest_key(key: str, keys: list[str]) -> str:
+def _nearest_key(key: str, keys: Mapping[str, Any]) -> str:
     # Closest as a whole; else the closest last part, for a key typed in the wrong section.
     whole = nearest(key, keys)
     if whole:
@@ -78,12 +151,3 @@ def _nearest_key(key: str, keys: list[str]) -> str:
     last = {known.split(".")[-1]: known for known in keys}
     guess = nearest(key.split(".")[-1], last)
     return guess and f" (did you mean {last[guess.removeprefix(' (did you mean ').removesuffix('?)')]}?)"
-
-
-def _first(keys: list[str], section: str) -> str:
-    return next(key for key in keys if key.startswith(f"{section}."))
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -33,7 +33,7 @@ DIVERGED_EXIT_CODE = 3
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
 
 
-def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, command: list[str]) -> int:
+def execute(config: ml_collections.ConfigDict, *, workdir: Path, mode: str, command: list[str]) -> int:
     """Runs one mode and returns the exit code.
 
     Args:
@@ -52,9 +52,9 @@ def execute(config: ml_collections.ConfigDict, *, workdir: str, mode: str, comma
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
     check_backend()
     if mode != "train":
-        runs.read_config(Path(workdir))  # refuses a directory without a run before anything is made there
+        runs.read_config(workdir)  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report", *data.WHERE)
-    with interrupts.noted() as signals, runs.claim(Path(workdir), config.to_dict(), free=free) as claimed:
+    with interrupts.noted() as signals, runs.claim(workdir, config.to_dict(), free=free) as claimed:
         work = _Work(config, claimed, signals, command)
         try:
             codes = (stage(work) for stage in stages)

@@ -21,6 +21,18 @@ START = ("provenance.json", "images.json", "config.json")
 REPLACED = (*START, "metrics.jsonl", "report.html")  # files written under a temporary name and then renamed
 
 
+def expand(workdir: str | Path) -> Path:
+    """The absolute path, with the home of `~` or `~name` at its beginning.
+
+    Raises:
+      UserError: there is no such home.
+    """
+    try:
+        return Path(workdir).expanduser().absolute()
+    except RuntimeError:
+        raise UserError(f"workdir {workdir} begins with the home of a user that does not exist") from None
+
+
 @contextlib.contextmanager
 def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = ()) -> Iterator[Path]:
     """Makes or reopens the directory for one run, and holds it against any other until the block ends.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctc_jax.errors import UserError
-from ctc_jax.runs import begin, claim, read_config
+from ctc_jax.runs import begin, claim, expand, read_config
 
 CONFIG = {"seed": 0, "train": {"steps": 3, "rate": 0.5}, "evaluate": {"k": 1}}
 
@@ -183,3 +183,11 @@ def test_a_disk_that_is_full_at_the_lock_is_told_and_leaves_nothing(tmp_path, mo
     with pytest.raises(UserError, match="cannot be written: No space left"):
         start(tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_tilde_is_the_home_and_one_of_nobody_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand("~/runs/a") == tmp_path / "runs" / "a"
+    assert expand("runs/~a") == Path.cwd() / "runs" / "~a"
+    with pytest.raises(UserError, match="home of a user that does not exist"):
+        expand("~nobody-of-this-name/a")
