@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
 
+from ctc_jax import process
 from ctc_jax.options import flatten
 from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.number_tables import numbers
@@ -105,6 +106,8 @@ def write_page(path: Path, title: str, body: str) -> None:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+    if not process.is_leader():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from ctc_jax import process
 from ctc_jax.whole_file import replaced
 
 BACKGROUND = (194, 208, 228)  # neither black, white nor gray, so that the edge of any image shows
@@ -89,6 +90,8 @@ def mean_and_samples(
 
 def save_png(path: Path, array: Picture) -> None:
     """Writes the picture, making its folder."""
+    if not process.is_leader():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG")

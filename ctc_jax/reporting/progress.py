@@ -7,6 +7,7 @@ from typing import Any, SupportsFloat, TextIO
 
 from tqdm import tqdm
 
+from ctc_jax import process
 from ctc_jax.reporting.units import describe
 
 FADE = 0.05  # share of the run's steps after which the speed before a restart no longer counts
@@ -47,7 +48,8 @@ class Progress:
         self._anchor: tuple[int, float] | None = None  # step and time of the first report
         self._last: tuple[int, float] | None = None
         self._bar = None
-        if self._stream.isatty():
+        self._told = process.is_leader()  # of several processes only the leading one tells
+        if self._told and self._stream.isatty():
             self._bar = _Bar(
                 total=total_steps,
                 initial=first_step,
@@ -109,7 +111,8 @@ class Progress:
             self._bar.close()
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        if self._told:
+            print(text, file=self._stream, flush=True)
 
 
 def format_duration(seconds: float | None) -> str:

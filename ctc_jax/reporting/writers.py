@@ -14,6 +14,7 @@ from typing import SupportsFloat
 import numpy as np
 from jaxtyping import UInt8
 
+from ctc_jax import process
 from ctc_jax.errors import UserError
 from ctc_jax.whole_file import replaced
 
@@ -23,6 +24,8 @@ NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 class MetricWriter:
     """Appends to `workdir/metrics.jsonl`; every line is flushed, so that a killed run loses none.
+
+    Of several processes only the leading one writes.
 
     Args:
       workdir: the run's folder; made when missing.
@@ -34,6 +37,9 @@ class MetricWriter:
     """
 
     def __init__(self, workdir: Path, *, tensorboard: bool, wandb_project: str = ""):
+        self._file = self._tensorboard = self._wandb = None
+        if not process.is_leader():
+            return
         self._wandb = _start_wandb(workdir, wandb_project) if wandb_project else None
         workdir.mkdir(parents=True, exist_ok=True)
         path = workdir / HISTORY
@@ -41,7 +47,6 @@ class MetricWriter:
         if path.exists() and path.read_text() != "".join(lines):  # a killed run's half line would join ours
             _replace(path, lines)
         self._file = path.open("a", encoding="utf-8")
-        self._tensorboard = None
         if tensorboard:
             from tensorboardX import SummaryWriter  # slow to import, and not every run wants it
 
@@ -51,6 +56,8 @@ class MetricWriter:
 
     def write(self, step: int, split: str, numbers: Mapping[str, SupportsFloat]) -> None:
         """Appends one line; in TensorBoard and Weights & Biases the tags are `split/name`."""
+        if self._file is None:
+            return
         values = {name: _plain(value) for name, value in numbers.items()}
         written = {name: encode_number(value) for name, value in values.items()}
         self._file.write(json.dumps({"step": step, "split": split, **written}, allow_nan=False) + "\n")
@@ -73,7 +80,8 @@ class MetricWriter:
 
     def close(self) -> None:
         """Closes every file; writing afterwards is an error."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
         if self._wandb is not None:
@@ -109,7 +117,7 @@ def truncate_history(workdir: Path, step: int) -> None:
       UserError: a line other than the last is not JSON.
     """
     path = workdir / HISTORY
-    if path.exists():
+    if path.exists() and process.is_leader():
         _replace(path, [line for line in _whole_lines(path) if json.loads(line)["step"] <= step])
 
 

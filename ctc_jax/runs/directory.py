@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from ctc_jax import process
 from ctc_jax.errors import UserError
 from ctc_jax.runs.config import check_same
 from ctc_jax.runs.json_file import read_json, write_json
@@ -37,7 +38,8 @@ def expand(workdir: str | Path) -> Path:
 def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = ()) -> Iterator[Path]:
     """Makes or reopens the directory for one run, and holds it against any other until the block ends.
 
-    What a start that was killed left is removed. A block that ends before `begin` leaves nothing.
+    What a start that was killed left is removed. A block that ends before `begin` leaves nothing. Of several processes
+    the leading one does this for all.
 
     Args:
       workdir: the directory; made when absent.
@@ -48,6 +50,9 @@ def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = (
       UserError: it cannot be written, holds something else, holds a run of another config, or is in use.
     """
     workdir = Path(workdir).absolute()
+    if not process.is_leader():
+        yield workdir
+        return
     made = not workdir.exists()
     try:
         with _opened(workdir) as lock:

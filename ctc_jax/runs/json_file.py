@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ctc_jax import process
 from ctc_jax.errors import UserError
 from ctc_jax.whole_file import replaced
 
@@ -32,11 +33,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes an object to a file of a run.
+    """Writes an object to a file of a run, in the process that leads it.
 
     Raises:
       OSError: it cannot be written; nothing is left of it.
     """
+    if not process.is_leader():
+        return
     with replaced(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -1,0 +1,50 @@
+import io
+
+import jax
+import numpy as np
+import pytest
+
+from ctc_jax import process, reporting, runs
+from ctc_jax.reporting import MetricWriter, Progress, read_history, save_png, truncate_history, write_report
+
+
+@pytest.mark.parametrize(
+    ("started", "index", "leads"), [(False, 1, True), (True, 0, True), (True, 1, False), (True, 3, False)]
+)
+def test_the_first_of_several_processes_leads_and_a_single_one_is_not_asked(monkeypatch, started, index, leads):
+    monkeypatch.setattr(jax.distributed, "is_initialized", lambda: started)
+    monkeypatch.setattr(jax, "process_index", lambda: index)
+    assert process.is_leader() is leads
+
+
+def write_everything(workdir, said) -> None:
+    progress = Progress(2, stream=said)
+    progress.message("a line")
+    with runs.claim(workdir, {"seed": 0}):
+        runs.begin(workdir, {"seed": 0}, {"shape": [1]}, ["launch.py"])
+        truncate_history(workdir, 0)
+        writer = MetricWriter(workdir, tensorboard=True)
+        writer.write(1, "train", {"loss_nats": 2.0})
+        writer.image(1, "samples", np.zeros((2, 2, 3), np.uint8))
+        writer.close()
+        progress.report(1, {"loss_nats": 2.0})
+        save_png(workdir / "samples" / "one.png", np.zeros((2, 2, 3), np.uint8))
+        page = {"title": "a run", "summary": {}, "history": [], "config": {}, "provenance": {}, "pictures": ()}
+        write_report(workdir / reporting.REPORT, **page)
+    progress.close()
+
+
+def test_only_the_leading_process_writes_and_tells(monkeypatch, tmp_path):
+    said = io.StringIO()
+    monkeypatch.setattr(process, "is_leader", lambda: False)
+    (tmp_path / "follower").mkdir()
+    write_everything(tmp_path / "follower", said)
+    assert list((tmp_path / "follower").iterdir()) == []
+    assert said.getvalue() == ""
+    monkeypatch.setattr(process, "is_leader", lambda: True)
+    write_everything(tmp_path / "leader", said)
+    assert {"config.json", "provenance.json", "metrics.jsonl", "samples", reporting.REPORT} <= {
+        path.name for path in (tmp_path / "leader").iterdir()
+    }
+    assert read_history(tmp_path / "leader") == [{"step": 1, "split": "train", "loss_nats": 2.0}]
+    assert said.getvalue().startswith("a line")
