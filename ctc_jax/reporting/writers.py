@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from ctc_jax import process
 from ctc_jax.errors import UserError
+from ctc_jax.reporting.event_file import EventFile
 from ctc_jax.whole_file import replaced
 
 HISTORY = "metrics.jsonl"
@@ -48,11 +49,9 @@ class MetricWriter:
             _replace(path, lines)
         self._file = path.open("a", encoding="utf-8")
         if tensorboard:
-            from tensorboardX import SummaryWriter  # slow to import, and not every run wants it
-
             # Events of steps that a resumed run does again are hidden.
-            purge_step = 1 + max((json.loads(line)["step"] for line in lines), default=-1)
-            self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=purge_step or None)
+            first_step = 1 + max((json.loads(line)["step"] for line in lines), default=-1)
+            self._tensorboard = EventFile(workdir / "tensorboard", first_step)
 
     def write(self, step: int, split: str, numbers: Mapping[str, SupportsFloat]) -> None:
         """Appends one line; in TensorBoard and Weights & Biases the tags are `split/name`."""
@@ -64,15 +63,14 @@ class MetricWriter:
         self._file.flush()
         if self._tensorboard is not None:
             for name, value in values.items():
-                self._tensorboard.add_scalar(f"{split}/{name}", value, step)
+                self._tensorboard.scalar(step, f"{split}/{name}", value)
         if self._wandb is not None:
             self._wandb.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
     def image(self, step: int, name: str, array: UInt8[np.ndarray, "height width 3"]) -> None:
         """Mirrors a picture to TensorBoard and Weights & Biases; the JSON lines hold numbers only."""
         if self._tensorboard is not None:
-            self._tensorboard.add_image(name, array, step, dataformats="HWC")
-            self._tensorboard.flush()
+            self._tensorboard.image(step, name, array)
         if self._wandb is not None:
             import wandb
 

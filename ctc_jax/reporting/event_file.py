@@ -1,0 +1,57 @@
+"""TensorBoard's event files, written by the caller itself. Tests: tests/reporting/test_event_file.py.
+
+tensorboardX's own SummaryWriter hands events to a thread, where a full disk is a traceback that nobody catches.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+FLUSH_S = 60.0  # at most this much is lost when the process is killed
+
+
+class EventFile:
+    """An event file of a run; imported late, because tensorboardX is slow to import and not every run wants it.
+
+    Args:
+      folder: made when missing.
+      first_step: TensorBoard hides what earlier files have of this step and later ones, which a resumed run does again;
+        0 hides nothing.
+
+    Raises:
+      OSError: the disk is full, as everywhere in this class.
+    """
+
+    def __init__(self, folder: Path, first_step: int = 0):
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._event = event_pb2.Event
+        self._writer = EventsWriter(str(folder / "events"))
+        self._flushed = 0.0
+        if first_step:
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._write(first_step, session_log=start)
+
+    def scalar(self, step: int, tag: str, value: float) -> None:
+        """Adds a number."""
+        from tensorboardX import summary
+
+        self._write(step, summary=summary.scalar(tag, value))
+
+    def image(self, step: int, tag: str, array: Any) -> None:
+        """Adds a picture [height, width, 3] of bytes."""
+        from tensorboardX import summary
+
+        self._write(step, summary=summary.image(tag, array, dataformats="HWC"))
+
+    def close(self) -> None:
+        """Writes what is still in memory."""
+        self._writer.close()
+
+    def _write(self, step: int, **content: Any) -> None:
+        self._writer.write_event(self._event(wall_time=time.time(), step=step, **content))
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self._writer.flush()
+            self._flushed = time.monotonic()
