@@ -27,7 +27,7 @@ class ConfigError(UserError):
     """
 
     def __init__(self, key: str, found: object, allowed: str):
-        super().__init__(f"config.{key} is {found!r}; allowed: {allowed}")
+        super().__init__(f"config.{key} is {' '.join(repr(found).split())}; allowed: {allowed}")
         self.key, self.found, self.allowed = key, found, allowed
 
 

@@ -1,6 +1,7 @@
 """A trained run in a notebook: `ctc_jax.load(workdir)`. Tests: tests/test_run.py."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -8,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Array, Float, Integer, Key
+from jaxtyping import Array, Float, Integer
 
-from ctc_jax import data, evaluation, runs, training
+from ctc_jax import arguments, data, evaluation, runs, training
 from ctc_jax.data import Batch, Dataset, Split
 from ctc_jax.errors import UserError
 from ctc_jax.models import ImageSpace, Model, Params
 from ctc_jax.reporting import read_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.mesh import data_mesh, replicated
+from ctc_jax.training.step import TrainState
 
+MAXIMUM_SIDE = 2**16
 LOGGER = logging.getLogger(__name__)
 
 # What a user hands over is checked at run time, in words.
@@ -85,37 +87,42 @@ class Run:
         check_data(self.space, self.fingerprint, dataset)
         return dataset
 
-    def sample(self, key: Key[Array, ""], n: int) -> Integer[np.ndarray, "n height width channels"]:
+    def sample(self, key: Any, n: Any) -> Integer[np.ndarray, "n height width channels"]:
         """`n` images of the model, integer levels."""
+        key, n = arguments.random_key(key), arguments.count("n", n)
         return np.asarray(evaluation.sample_images(self.model, self.params, key, n))
 
     def reconstruct(
-        self, images: Images, labels: Labels | None = None, *, key: Key[Array, ""] | None = None
+        self, images: Images, labels: Labels | None = None, *, key: Any = None
     ) -> Float[np.ndarray, "batch height width channels"]:
         """The likelihood's mean, in levels, at one latent of the recognition model for each image."""
-        key = jax.random.key(self.config.seed) if key is None else key
-        return np.asarray(evaluation.reconstruct_images(self.model, self.params, key, self._batch(images, labels)))
+        key = jax.random.key(self.config.seed) if key is None else arguments.random_key(key)
+        return np.asarray(
+            evaluation.reconstruct_images(self.model, self.params, key, arguments.batch(self.space, images, labels))
+        )
 
     def encode(self, images: Images, labels: Labels | None = None) -> dict[str, Float[np.ndarray, "batch units"]]:
         """The mean of the recognition model, E_q[z|x], of each layer."""
-        return jax.tree.map(np.asarray, _encode(self.model, self.params, self._batch(images, labels)))
+        return jax.tree.map(np.asarray, _encode(self.model, self.params, arguments.batch(self.space, images, labels)))
 
-    def decode(self, latents: Mapping[str, Any]):
+    def decode(self, latents: Any):
         """The distribution on pixels given latents, with `log_prob`, `sample`, `mean` and `mode`."""
-        return _decode(self.model, self.params, {name: jnp.asarray(value) for name, value in latents.items()})
+        return _decode(self.model, self.params, arguments.latents(self.model, self.params, latents))
 
     def log_likelihood(
-        self, images: Images, labels: Labels | None = None, *, importance_samples: int | None = None
+        self, images: Images, labels: Labels | None = None, *, importance_samples: Any = None
     ) -> Float[np.ndarray, " batch"]:
         """The importance-weighted bound of each image, nats; `evaluate.importance_samples` unless told."""
-        batch = self._batch(images, labels)
+        batch = arguments.batch(self.space, images, labels)
+        options = evaluation.read_options(self.config.evaluate)
+        samples = options.importance_samples if importance_samples is None else importance_samples
         split = Split(np.asarray(batch.image, np.uint8), np.asarray(batch.label, np.int32))
         return evaluation.evaluate_importance(
             self.model,
             self.params,
             split,
-            samples=self.config.evaluate.importance_samples if importance_samples is None else importance_samples,
-            batch_size=min(self.config.evaluate.batch_size, len(split)),
+            samples=arguments.count("importance_samples", samples),
+            batch_size=min(options.batch_size, len(split)),
             seed=self.config.seed,
         )
 
@@ -133,23 +140,6 @@ class Run:
             sharding=replicated(data_mesh()),
             reference=evaluation.build_reference(options, self.dataset, directory),
         )
-
-    def _batch(self, images: Images, labels: Labels | None) -> Batch:
-        images = np.asarray(images)
-        shape, levels = self.space.shape, 2**self.space.bits - 1
-        if images.ndim != 4 or images.shape[1:] != shape or not np.issubdtype(images.dtype, np.integer):
-            raise UserError(
-                f"images are {images.dtype} of shape {images.shape}; this run takes integers of shape "
-                f"{('batch', *shape)}".replace("'", "")
-            )
-        if images.size and (images.min() < 0 or images.max() > levels):
-            raise UserError(f"images hold levels {images.min()} to {images.max()}; this run takes 0 to {levels}")
-        labels = np.zeros(len(images), np.int32) if labels is None else labels
-        try:
-            labels = data.checked_labels(labels, len(images), self.space.classes)
-        except ValueError as error:
-            raise UserError(str(error)) from None
-        return Batch(jnp.asarray(images.astype(np.uint8)), jnp.asarray(labels))
 
 
 # Compiled once for each model and shape, whichever run asks: the model is a static argument.
@@ -180,13 +170,12 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
       UserError: there is no run, no such checkpoint, or none that can be read.
     """
     workdir = runs.expand(workdir)
-    config = ml_collections.ConfigDict(runs.read_config(workdir))
+    saved = runs.read_config(workdir)
     space, fingerprint = read_images(workdir)
-    model = training.build_model(config, space)
-    initial = training.build_step(config, model).init
+    config, model, initial = build_saved(workdir, saved, space)
     checkpoints = Checkpoints(workdir / "checkpoints")
     try:
-        restored = checkpoints.restore(jax.eval_shape(initial), replicated(data_mesh()), step)
+        restored = checkpoints.restore(initial, replicated(data_mesh()), step)
     finally:
         checkpoints.close()
     if restored is None:
@@ -194,6 +183,24 @@ def load(workdir: str | Path, step: str | int = "best") -> Run:
     state = restored.state
     history = read_history(workdir)
     return Run(workdir, config, int(state.step), state.evaluated, model, space, history, fingerprint)
+
+
+def build_saved(
+    workdir: Path, saved: Mapping[str, Any], space: ImageSpace
+) -> tuple[ml_collections.ConfigDict, Model, TrainState]:
+    """The config saved in `workdir`, its model on such images, and the shapes of its training state.
+
+    Raises:
+      UserError: it is not the config of a run.
+    """
+    try:
+        config = ml_collections.ConfigDict(saved)
+        model = training.build_model(config, space)
+        return config, model, jax.eval_shape(training.build_step(config, model).init)
+    # A section that is absent or no section, or a value that no part checks: its file was changed by hand.
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{workdir}/config.json is not the config of a run: {reason}") from error
 
 
 def describe_images(space: ImageSpace, dataset: Dataset) -> dict[str, Any]:
@@ -207,9 +214,33 @@ def read_images(workdir: Path) -> tuple[ImageSpace, str]:
     Raises:
       UserError: images.json cannot be read.
     """
-    images = runs.read_json(workdir / "images.json")
+    path = workdir / "images.json"
+    images = runs.read_json(path)
+    if not _describes_images(images):
+        raise UserError(
+            f"{path} does not say of the run's images what it must: it was changed, or is of another version"
+        )
     space = ImageSpace(tuple(images["shape"]), images["bits"], images["classes"], tuple(images["mean"]))
     return space, images["fingerprint"]
+
+
+def _describes_images(images: Mapping[str, Any]) -> bool:
+    if images.keys() != {"shape", "bits", "classes", "mean", "fingerprint"}:
+        return False
+    shape, bits, classes, mean = (images[name] for name in ("shape", "bits", "classes", "mean"))
+    return (
+        isinstance(shape, list)
+        and [type(size) for size in shape] == [int, int, int]
+        and all(0 < size <= MAXIMUM_SIDE for size in shape)
+        and type(bits) is int
+        and 1 <= bits <= 8
+        and type(classes) is int
+        and classes >= 0
+        and isinstance(mean, list)
+        and len(mean) in (0, math.prod(shape))
+        and all(isinstance(level, (int, float)) and 0 <= level <= 1 for level in mean)
+        and isinstance(images["fingerprint"], str)
+    )
 
 
 def check_data(space: ImageSpace, fingerprint: str, dataset: Dataset) -> None:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from jaxtyping import UInt8
@@ -90,12 +90,11 @@ def read_history(workdir: Path) -> list[dict]:
     """Every line of `workdir/metrics.jsonl` in order, without a last line cut short; [] when there is no file.
 
     Raises:
-      UserError: a line other than the last is not JSON.
+      UserError: a line other than the last is not JSON, or one is not a step, a split and numbers.
     """
-    entries = [json.loads(line) for line in _whole_lines(workdir / HISTORY)]
     return [
-        {key: value if key == "split" else NOT_FINITE.get(value, value) for key, value in entry.items()}
-        for entry in entries
+        {key: value if key == "split" else NOT_FINITE.get(value, value) for key, value in json.loads(line).items()}
+        for line in _whole_lines(workdir / HISTORY)
     ]
 
 
@@ -112,7 +111,7 @@ def truncate_history(workdir: Path, step: int) -> None:
     called before a `MetricWriter` opens the file.
 
     Raises:
-      UserError: a line other than the last is not JSON.
+      UserError: a line other than the last is not JSON, or one is not a step, a split and numbers.
     """
     path = workdir / HISTORY
     if path.exists() and process.is_leader():
@@ -133,15 +132,29 @@ def encode_number(value: int | float) -> int | float | str:
 
 def _whole_lines(path: Path) -> list[str]:
     """The file's lines, each ending in a newline, without a last one that is not whole JSON."""
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise UserError(f"{path} is no regular file")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
-            json.loads(line)
-        except json.JSONDecodeError:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
             if number < len(lines):
                 raise UserError(f"{path} line {number} is not JSON; mend or remove that line") from None
             lines = lines[:-1]
+            continue
+        if not _is_entry(entry):
+            raise UserError(f"{path} line {number} is not a step, a split and numbers; mend or remove that line")
     return [line + "\n" for line in lines]
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and type(entry.get("step")) is int
+        and isinstance(entry.get("split"), str)
+        and all(type(value) in (int, float) or value in [*NOT_FINITE] for key, value in entry.items() if key != "split")
+    )
 
 
 def _replace(path: Path, lines: list[str]) -> None:
