@@ -49,10 +49,11 @@ class Discretized(Distribution):
         """Log mass of each level, nats, -inf at other numbers; first derivatives in reverse mode only."""
         value, outside = told_levels(value, 2**self.bits)
         shape = lax.broadcast_shapes(jnp.shape(value), self.batch_shape)
-        level, loc, log_scale = (jnp.broadcast_to(array, shape)[None] for array in (value, self.loc, self.log_scale))
-        return self.family.log_mass(level.astype(jnp.float32), loc, log_scale, self.bits) + jnp.broadcast_to(
-            outside, shape
+        value, outside, loc, log_scale = (
+            jnp.broadcast_to(array, shape) for array in (value, outside, self.loc, self.log_scale)
         )
+        log_mass = self.family.log_mass(value.astype(jnp.float32)[None], loc[None], log_scale[None], self.bits)
+        return jnp.where(outside == 0, log_mass, outside)
 
     def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
         """Levels of shape `sample_shape + batch_shape`, int32."""

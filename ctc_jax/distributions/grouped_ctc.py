@@ -130,12 +130,14 @@ class GroupedCTC(Distribution):
     def _over_masks(self, value, combine):
         value, outside = told_levels(value, 2**self.bits)
         batch = lax.broadcast_shapes(value.shape[:-3], self.batch_shape)
-        value, outside = (jnp.broadcast_to(array, batch + self.event_shape) for array in (value, outside))
+        value = jnp.broadcast_to(value, batch + self.event_shape)
+        # Added to an image's sum: chosen by, it would be computed again in the loops of the derivative.
+        outside = jnp.sum(jnp.broadcast_to(outside, batch + self.event_shape), axis=(-3, -2, -1))
         logits = jnp.moveaxis(jnp.broadcast_to(self.logits, batch + self.logits.shape[-3:]), -1, 0)
         # Flat positions let XLA fuse this with the work before it.
         log_probs = self.component_log_prob(value)
         log_prob = combine(logits.reshape(logits.shape[0], -1), log_probs.reshape(logits.shape[0], -1))
-        return jnp.sum(log_prob.reshape(*batch, -1), axis=-1) + jnp.sum(outside, axis=(-3, -2, -1))
+        return jnp.sum(log_prob.reshape(*batch, -1), axis=-1) + outside
 
     def sample(
         self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()

@@ -7,9 +7,10 @@ from jaxtyping import Array, Float, Num
 
 
 def told_levels(value: Num[ArrayLike, "*shape"], count: int) -> tuple[Num[Array, "*shape"], Float[Array, "*shape"]]:
-    """The value with 0 in place of what is no level, and what is to be added to its log mass.
+    """The value with 0 in place of what is no level, and the log mass of that: -inf at numbers, nan at nan.
 
-    That is 0 at the whole numbers 0..count-1, -inf at other numbers and nan at nan.
+    The second is 0 at levels, the whole numbers 0..count-1. A pixel's log mass is best chosen by it: added, it would
+    keep XLA's CPU backend from vectorizing the loop.
     """
     value = jnp.asarray(value)
     if value.dtype == jnp.uint8 and count == 256:  # holds nothing else

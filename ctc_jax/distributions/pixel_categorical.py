@@ -41,4 +41,6 @@ class PixelCategorical(CategoricalLogits):
         levels = channels_first(jnp.broadcast_to(value, shape).reshape(channels_last))
         channels = levels.shape[0]
         log_prob = log_categorical(logits.reshape(-1, channels, levels[0].size), levels.reshape(channels, -1))
-        return jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1).reshape(shape) + jnp.broadcast_to(outside, shape)
+        log_prob = jnp.moveaxis(log_prob.reshape(levels.shape), 0, -1).reshape(shape)
+        outside = jnp.broadcast_to(outside, shape)
+        return jnp.where(outside == 0, log_prob, outside)
