@@ -7,7 +7,7 @@ SHARED = {
     "model.name": "conv_vae",
     "model.latents": 256,
     "model.width": 192,
-    "model.levels": 3,
+    "model.conv_vae.levels": 3,
     "model.blocks": 3,
     "model.features": 64,
     "train.steps": 200_000,

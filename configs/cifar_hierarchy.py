@@ -12,11 +12,11 @@ from configs import hierarchy
 CIFAR = {
     "data.name": "cifar10",
     "likelihood.name": "ctc",
-    "model.levels": 3,
+    "model.ctc_hierarchy.levels": 3,
     "model.width": 128,
     "model.blocks": 2,
     "model.latents": 128,
-    "model.channels": 16,
+    "model.ctc_hierarchy.channels": 16,
     "model.features": 64,
     "train.steps": 200_000,
     "train.batch_size": 128,

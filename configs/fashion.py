@@ -7,7 +7,7 @@ SHARED = {
     "model.name": "conv_vae",
     "model.latents": 64,
     "model.width": 128,
-    "model.levels": 2,
+    "model.conv_vae.levels": 2,
     "model.blocks": 2,
     "model.features": 32,
     "train.steps": 100_000,

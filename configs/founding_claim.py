@@ -13,7 +13,7 @@ from configs import cifar_hierarchy, hierarchy
 
 SHARED = {
     "data.name": "mnist",
-    "model.families": "none",
+    "model.ctc_hierarchy.families": "none",
     "estimator.name": "pathwise",
     "likelihood.name": "logistic",
     "likelihood.ctc.components": 5,
@@ -28,7 +28,7 @@ SHARED = {
 PRESETS = {
     "shapes": {"data.name": "shapes", "train.steps": 2_000, "evaluate.importance_samples": 5},
     "fashion": {"data.name": "fashion_mnist"},
-    "cifar10": {"data.name": "cifar10", "model.levels": 3, "model.latents": 64},
+    "cifar10": {"data.name": "cifar10", "model.ctc_hierarchy.levels": 3, "model.latents": 64},
     "cifar10_gpu": {**cifar_hierarchy.CIFAR, "likelihood.name": "logistic", "evaluate.importance_samples": 10},
 }
 

@@ -5,16 +5,16 @@ from configs import base
 
 SHARED = {
     "model.name": "ctc_hierarchy",
-    "model.levels": 2,
+    "model.ctc_hierarchy.levels": 2,
     "model.width": 40,
     "model.blocks": 1,
     "model.latents": 32,
-    "model.channels": 8,
-    "model.patch": 2,
+    "model.ctc_hierarchy.channels": 8,
+    "model.ctc_hierarchy.patch": 2,
     "model.features": 8,
-    "model.families": "ctc_pool",
-    "model.value_loc": 0.5,
-    "model.value_scale": 0.3,
+    "model.ctc_hierarchy.families": "ctc_pool",
+    "model.ctc_hierarchy.value_loc": 0.5,
+    "model.ctc_hierarchy.value_scale": 0.3,
     "estimator.name": "reinmax",
     "train.steps": 3_000,
     "train.batch_size": 64,
@@ -29,10 +29,10 @@ SHARED = {
     "evaluate.importance_samples": 10,
 }
 PRESETS = {
-    "relu": {"model.families": "ctc_relu"},
-    "gaussian": {"model.families": "gaussian", "estimator.name": "pathwise"},
-    "flat": {"model.families": "none", "estimator.name": "pathwise"},
-    "bottom_up": {"model.inference": "bottom_up"},
+    "relu": {"model.ctc_hierarchy.families": "ctc_relu"},
+    "gaussian": {"model.ctc_hierarchy.families": "gaussian", "estimator.name": "pathwise"},
+    "flat": {"model.ctc_hierarchy.families": "none", "estimator.name": "pathwise"},
+    "bottom_up": {"model.ctc_hierarchy.inference": "bottom_up"},
 }
 
 

@@ -9,7 +9,7 @@ python launch.py --config=configs/mnist_bernoulli_latents.py:cpu          # line
 
 from configs import mnist_masks
 
-BERNOULLI = {"model.latent": "bernoulli", "model.latents": 200}
+BERNOULLI = {"model.mask_vae.latent": "bernoulli", "model.latents": 200}
 PRESETS = {
     "linear": {"model.blocks": 0},
     "nonlinear": {**mnist_masks.NONLINEAR, "train.steps": 1_000_000, "train.learning_rate": 1e-4},

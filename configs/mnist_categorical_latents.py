@@ -8,19 +8,19 @@ python launch.py --config=configs/mnist_categorical_latents.py:cpu           # l
 
 from configs import mnist_masks
 
-CATEGORICAL = {"model.latent": "categorical", "model.latents": 20, "model.categories": 10}
+CATEGORICAL = {"model.mask_vae.latent": "categorical", "model.latents": 20, "model.mask_vae.categories": 10}
 PRESETS = {
     "nonlinear": {**mnist_masks.NONLINEAR, "train.steps": 1_000_000, "train.learning_rate": 1e-4},
     # 160 epochs. Theirs scores grey pixels by a cross-entropy; pixels drawn anew have that as their mean.
     "eight_by_four": {
         "model.latents": 8,
-        "model.categories": 4,
+        "model.mask_vae.categories": 4,
         "model.width": 512,
         "model.blocks": 2,
-        "model.narrowing": 2,
+        "model.mask_vae.narrowing": 2,
         "model.activation": "relu",
-        "model.prior": "fixed",
-        "model.centered": False,
+        "model.mask_vae.prior": "fixed",
+        "model.mask_vae.centered": False,
         "estimator.name": "reinmax",
         "train.steps": 80_000,
         "train.learning_rate": 1e-3,

@@ -7,7 +7,12 @@ python launch.py --config=configs/mnist_ctc_latents.py:cpu          # linear; tw
 
 from configs import mnist_masks
 
-CTC = {"model.latent": "ctc", "model.latents": 20, "model.categories": 10, "model.prior": "fixed"}
+CTC = {
+    "model.mask_vae.latent": "ctc",
+    "model.latents": 20,
+    "model.mask_vae.categories": 10,
+    "model.mask_vae.prior": "fixed",
+}
 PRESETS = {"nonlinear": {**mnist_masks.NONLINEAR, "train.steps": 1_000_000, "train.learning_rate": 1e-4}}
 
 

@@ -14,9 +14,9 @@ CTC = {
     "likelihood.scale": "shared",
     "likelihood.fixed_scale": 8.0,
     # Clusters split at inverse temperatures of 2e-4 to 1e-2: slow there, so that 128 components find 64 images a class.
-    "objective.mask_annealing_steps": 2_000,
-    "objective.mask_annealing_start": 1e-3,
-    "objective.mask_annealing_end": 0.1,
+    "objective.elbo.mask_annealing_steps": 2_000,
+    "objective.elbo.mask_annealing_start": 1e-3,
+    "objective.elbo.mask_annealing_end": 0.1,
 }
 
 

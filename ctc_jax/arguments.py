@@ -1,5 +1,6 @@
 """What a notebook hands to a run, checked in words. Floor 8, below run.py. Tests: tests/test_arguments.py."""
 
+import math
 import operator
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from ctc_jax import data
 from ctc_jax.data import Batch
 from ctc_jax.errors import UserError, nearest
-from ctc_jax.models import ImageSpace, Model, Params
+from ctc_jax.models import ImageSpace, Latents, Masked, Model, Params
 
 
 def count(name: str, value: Any) -> int:
@@ -68,7 +69,7 @@ def batch(space: ImageSpace, images: Any, labels: Any = None) -> Batch:
     return Batch(jnp.asarray(images.astype(np.uint8)), jnp.asarray(labels))
 
 
-def latents(model: Model, params: Params, given: Any) -> dict[str, Any]:
+def latents(model: Model, params: Params, given: Any) -> Latents:
     """Every latent of the model by name, with as many rows each.
 
     Raises:
@@ -91,12 +92,14 @@ def latents(model: Model, params: Params, given: Any) -> dict[str, Any]:
     return checked
 
 
-def _latent(name: str, given: Any, expected: Any) -> Any:
-    leaves, structure = jax.tree.flatten(expected)
-    if jax.tree.structure(given) != structure:
-        given = jax.tree.unflatten(structure, [_array(f"latent {name}", given)]) if len(leaves) == 1 else given
-    if jax.tree.structure(given) != structure:
-        raise UserError(f"latent {name} is {_words(given)}; the model has {type(expected).__name__}s")
+def _latent(name: str, given: Any, expected: Masked) -> Masked:
+    if not isinstance(given, Masked):
+        # The product of mask and value, which is all that a decoder is given.
+        product, wanted = _array(f"latent {name}", given), expected.value.shape[1:]
+        flat = len(wanted) > 1 and product.ndim == 2 and product.shape[1] == math.prod(wanted)
+        given, expected = Masked(product.reshape(-1, *wanted) if flat else product), Masked(expected.value)
+    if (given.mask is None) != (expected.mask is None):
+        raise UserError(f"latent {name} has {'no ' * (given.mask is None)}masks; the model's differs in that")
 
     def checked(found: Any, wanted: jax.ShapeDtypeStruct) -> jax.Array:
         array = _array(f"latent {name}", found)

@@ -11,12 +11,12 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Float, Integer
 
 from ctc_jax import arguments, data, evaluation, runs, training
-from ctc_jax.data import Batch, Dataset, Split
+from ctc_jax.data import Dataset, Split
 from ctc_jax.errors import UserError
-from ctc_jax.models import ImageSpace, Model, Params
+from ctc_jax.models import ImageSpace, Latents, Model, Params
 from ctc_jax.reporting import read_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.mesh import data_mesh, replicated
@@ -42,7 +42,7 @@ class Run:
       config: its whole config.
       step: steps of training behind `params`.
       params: the parameters, averaged ones where the config asks for them.
-      model: answers `recognize`, `log_joint` and `generate` with `params`.
+      model: answers `infer`, `joint`, `generate` and `decode` with `params`.
       space: shape, bits and classes of its images, and what else the model knows of them.
       history: the lines of metrics.jsonl.
       fingerprint: of the data it was trained on, as `Dataset.fingerprint`.
@@ -103,10 +103,15 @@ class Run:
 
     def encode(self, images: Images, labels: Labels | None = None) -> dict[str, Float[np.ndarray, "batch units"]]:
         """The mean of the recognition model, E_q[z|x], of each layer."""
-        return jax.tree.map(np.asarray, _encode(self.model, self.params, arguments.batch(self.space, images, labels)))
+        batch = arguments.batch(self.space, images, labels)
+        return jax.tree.map(np.asarray, evaluation.posterior_means(self.model, self.params, batch))
 
     def decode(self, latents: Any):
-        """The distribution on pixels given latents, with `log_prob`, `sample`, `mean` and `mode`."""
+        """The distribution on pixels given latents, with `log_prob`, `sample`, `mean` and `mode`.
+
+        Args:
+          latents: by name, each a `Masked`, or an array such as `encode` gives: the product of mask and value.
+        """
         return _decode(self.model, self.params, arguments.latents(self.model, self.params, latents))
 
     def log_likelihood(
@@ -144,12 +149,7 @@ class Run:
 
 # Compiled once for each model and shape, whichever run asks: the model is a static argument.
 @partial(jax.jit, static_argnums=0)
-def _encode(model: Model, params: Params, batch: Batch) -> dict[str, Array]:
-    return model.posterior_means(params, batch)
-
-
-@partial(jax.jit, static_argnums=0)
-def _decode(model: Model, params: Params, latents: dict[str, Array]):
+def _decode(model: Model, params: Params, latents: Latents):
     return model.decode(params, latents)
 
 

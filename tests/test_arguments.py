@@ -96,4 +96,5 @@ def test_latents_that_do_not_fit(model, params, given, words):
 
 def test_latents_that_fit_come_in_the_models_type(model, params):
     checked = arguments.latents(model, params, {"z": [[1, 2], [3, 4]]})
-    assert (checked["z"].dtype, checked["z"].tolist()) == (jnp.float32, [[1, 2], [3, 4]])
+    assert checked["z"].mask is None
+    assert (checked["z"].value.dtype, checked["z"].value.tolist()) == (jnp.float32, [[1, 2], [3, 4]])

@@ -85,7 +85,7 @@ CONFIDENCE = 0.95
 def row_name(overrides: Mapping[str, Any]) -> str:
     """`ctc of patch:4, ctc_pool levels`: the likelihood, and what else differs from a flat VAE."""
     likelihood = overrides.get("likelihood.name", "logistic")
-    group, families = overrides.get("likelihood.ctc.mask_group"), overrides.get("model.families")
+    group, families = overrides.get("likelihood.ctc.mask_group"), overrides.get("model.ctc_hierarchy.families")
     parts = [f"{likelihood} of {group}" if group else likelihood]
     parts += [f"{families} levels"] if families else []
     parts += [f"{overrides['posterior.name']} posterior"] if "posterior.name" in overrides else []

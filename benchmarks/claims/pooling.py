@@ -44,8 +44,8 @@ def pooling(arguments) -> list[dict]:
         for sigma in (0.0, arguments.sigma):
             changes = {
                 "model.latents": PLACES,
-                "model.categories": count,
-                "model.som_sigma": sigma,
+                "model.mask_vae.categories": count,
+                "model.mask_vae.som_sigma": sigma,
                 "data.name": arguments.data,
             }
             # A hidden layer, lest the encoder have 784 times as many parameters as outputs.

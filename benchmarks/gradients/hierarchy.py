@@ -198,10 +198,10 @@ def configuration(levels: int, arguments: argparse.Namespace):
     config = CONFIGS[arguments.data]()
     config.update_from_flattened_dict(
         {
-            "model.levels": levels,
-            "model.families": arguments.family,
+            "model.ctc_hierarchy.levels": levels,
+            "model.ctc_hierarchy.families": arguments.family,
             "model.width": arguments.width,
-            "model.channels": arguments.channels,
+            "model.ctc_hierarchy.channels": arguments.channels,
             "model.blocks": 1,
             "model.latents": 8,
             "model.features": 8,

@@ -16,19 +16,29 @@ from ctc_jax import training
 from ctc_jax.data import Batch, Split
 
 LATENTS = {
-    "bernoulli": {"model.latent": "bernoulli", "model.latents": 200},
-    "categorical": {"model.latent": "categorical", "model.latents": 20, "model.categories": 10},
-    "ctc": {"model.latent": "ctc", "model.latents": 20, "model.categories": 10, "model.prior": "fixed"},
-    "deep_ctc": {
-        "model.latent": "ctc",
+    "bernoulli": {"model.mask_vae.latent": "bernoulli", "model.latents": 200},
+    "categorical": {"model.mask_vae.latent": "categorical", "model.latents": 20, "model.mask_vae.categories": 10},
+    "ctc": {
+        "model.mask_vae.latent": "ctc",
         "model.latents": 20,
-        "model.categories": 10,
-        "model.prior": "fixed",
+        "model.mask_vae.categories": 10,
+        "model.mask_vae.prior": "fixed",
+    },
+    "deep_ctc": {
+        "model.mask_vae.latent": "ctc",
+        "model.latents": 20,
+        "model.mask_vae.categories": 10,
+        "model.mask_vae.prior": "fixed",
         **mnist_masks.NONLINEAR,
     },
-    "small_bernoulli": {"model.latent": "bernoulli", "model.latents": 6},
-    "small_categorical": {"model.latent": "categorical", "model.latents": 3, "model.categories": 4},
-    "small_ctc": {"model.latent": "ctc", "model.latents": 3, "model.categories": 4, "model.prior": "fixed"},
+    "small_bernoulli": {"model.mask_vae.latent": "bernoulli", "model.latents": 6},
+    "small_categorical": {"model.mask_vae.latent": "categorical", "model.latents": 3, "model.mask_vae.categories": 4},
+    "small_ctc": {
+        "model.mask_vae.latent": "ctc",
+        "model.latents": 3,
+        "model.mask_vae.categories": 4,
+        "model.mask_vae.prior": "fixed",
+    },
 }
 WORDS = {
     "bernoulli": "200 gates",

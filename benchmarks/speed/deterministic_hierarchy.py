@@ -13,6 +13,9 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ctc_jax.models.gaussian_law import standard
+from ctc_jax.models.hierarchy_network import HierarchyNetwork
+from ctc_jax.models.level_family import WINDOW
 from jaxtyping import Array, Float, Key
 from ml_collections import ConfigDict
 
@@ -21,9 +24,6 @@ from benchmarks.harness.worker import serve
 from ctc_jax.data import Batch
 from ctc_jax.layers import depth_to_space, positionwise
 from ctc_jax.models.ctc_hierarchy import TOP, CTCHierarchy
-from ctc_jax.models.gaussian_law import standard
-from ctc_jax.models.hierarchy_network import HierarchyNetwork
-from ctc_jax.models.level_family import WINDOW
 from ctc_jax.models.model import ElboTerms, Params, pixel_log_prob
 
 Features = Float[Array, "batch height width channels"]
@@ -108,7 +108,7 @@ def twin(model: CTCHierarchy) -> DeterministicHierarchy:
     """
     network = model.network
     if network.top is None or not network.top_down or any(of is None or of.kind is None for of in network.families):
-        raise ValueError("a twin has masks at every level, model.top=gaussian and model.inference=top_down")
+        raise ValueError("a twin has masks at every level, a Gaussian top code and top-down inference")
     return DeterministicHierarchy(network)
 
 

@@ -42,7 +42,7 @@ def start(name: str, arguments: argparse.Namespace, directory: Path) -> Worker:
     """The process of a side; an empty compilation cache, so that the peak of memory includes compilation."""
     families, estimator, side = SIDES[name]
     config = importlib.import_module(f"configs.{arguments.config}").get_config()
-    config.update_from_flattened_dict({"model.families": families, "estimator.name": estimator})
+    config.update_from_flattened_dict({"model.ctc_hierarchy.families": families, "estimator.name": estimator})
     if arguments.batch_size:
         config.train.batch_size = arguments.batch_size
     own = directory / name.replace(" ", "_")

@@ -20,10 +20,10 @@ LIKELIHOODS = [
     {"likelihood.name": "ctc", "likelihood.ctc.mask_group": "patch:4"},
 ]
 FAMILIES = [
-    {"model.families": "gaussian"},
-    {"model.families": "ctc_pool", "estimator.name": "reinmax"},
-    {"model.families": "ctc_relu", "estimator.name": "reinmax"},
-    {"model.families": "ctc_pool", "estimator.name": "reinmax", "likelihood.name": "ctc"},
+    {"model.ctc_hierarchy.families": "gaussian"},
+    {"model.ctc_hierarchy.families": "ctc_pool", "estimator.name": "reinmax"},
+    {"model.ctc_hierarchy.families": "ctc_relu", "estimator.name": "reinmax"},
+    {"model.ctc_hierarchy.families": "ctc_pool", "estimator.name": "reinmax", "likelihood.name": "ctc"},
 ]
 POSTERIORS = [{"posterior.name": name} for name in posteriors.REGISTRY if name != "diagonal"]
 

@@ -15,4 +15,4 @@ def get_overrides() -> Iterable[dict[str, Any]]:
     """The runs, seeds innermost."""
     for family, estimator in ESTIMATORS.items():
         for seed in (0, 1, 2):
-            yield {"model.families": family, "estimator.name": estimator, "seed": seed}
+            yield {"model.ctc_hierarchy.families": family, "estimator.name": estimator, "seed": seed}

@@ -11,6 +11,8 @@ from numpyro.distributions.kl import kl_divergence
 
 from ctc_jax.distributions import continuous
 from ctc_jax.distributions.mask_gradient import refuse_pathwise
+from ctc_jax.distributions.mask_kind import BERNOULLI
+from ctc_jax.distributions.masked import MaskedDistribution
 from ctc_jax.distributions.sparse_support import GatedSupport
 
 
@@ -83,7 +85,7 @@ class BernoulliTimesContinuous(Distribution):
     @property
     def mean(self) -> Float[Array, "*batch"]:
         """pi mu."""
-        return self.probs * self.values.mean
+        return self.masked.center.product
 
     @property
     def variance(self) -> Float[Array, "*batch"]:
@@ -107,6 +109,11 @@ class BernoulliTimesContinuous(Distribution):
         return of_gate + self.probs * continuous.entropy(self.values)
 
     @property
+    def masked(self) -> MaskedDistribution:
+        """The distribution of gate and value, before their product."""
+        return MaskedDistribution(BERNOULLI, self.logits, self.values)
+
+    @property
     def entropy_is_exact(self) -> bool:
         """Whether numpyro has the entropy of the values' family."""
         return continuous.has_entropy(self.values)
@@ -115,6 +122,4 @@ class BernoulliTimesContinuous(Distribution):
 @kl_divergence.register(BernoulliTimesContinuous, BernoulliTimesContinuous)
 def _kl(p: BernoulliTimesContinuous, q: BernoulliTimesContinuous) -> Float[Array, "*batch"]:
     """KL(p_m || q_m) + pi KL(p_s || q_s), exact."""
-    by_open = jax.nn.log_sigmoid(p.logits) - jax.nn.log_sigmoid(q.logits)
-    by_closed = jax.nn.log_sigmoid(-p.logits) - jax.nn.log_sigmoid(-q.logits)
-    return p.probs * (by_open + kl_divergence(p.values, q.values)) + (1.0 - p.probs) * by_closed
+    return p.masked.kl_of_each(q.masked)

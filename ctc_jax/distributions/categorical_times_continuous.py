@@ -11,6 +11,8 @@ from numpyro.distributions.kl import kl_divergence
 
 from ctc_jax.distributions import continuous
 from ctc_jax.distributions.mask_gradient import refuse_pathwise
+from ctc_jax.distributions.mask_kind import CATEGORICAL
+from ctc_jax.distributions.masked import MaskedDistribution
 from ctc_jax.distributions.sparse_support import OneHotSupport
 
 
@@ -111,7 +113,7 @@ class CategoricalTimesContinuous(Distribution):
     @property
     def mean(self) -> Float[Array, "*batch K"]:
         """pi_k mu_k."""
-        return self._probs_of_values * self.values.mean
+        return self.masked.center.product
 
     @property
     def variance(self) -> Float[Array, "*batch K"]:
@@ -140,6 +142,11 @@ class CategoricalTimesContinuous(Distribution):
         return of_mask + of_values
 
     @property
+    def masked(self) -> MaskedDistribution:
+        """The distribution of mask and values, before their product."""
+        return MaskedDistribution(CATEGORICAL, self.logits, self.values)
+
+    @property
     def entropy_is_exact(self) -> bool:
         """Whether `entropy` is no bound."""
         return continuous.has_entropy(self.values)
@@ -157,7 +164,4 @@ def _kl(p: CategoricalTimesContinuous, q: CategoricalTimesContinuous) -> Float[A
             f"KL between masks over {p.event_shape[0]} alternatives{' and off' * p.off} and over "
             f"{q.event_shape[0]}{' and off' * q.off}; allowed: the same masks"
         )
-    log_p, log_q = (jax.nn.log_softmax(of.logits, axis=-1) for of in (p, q))
-    of_mask = jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
-    of_values = jnp.sum(p._probs_of_values * kl_divergence(p.values, q.values), axis=-1)
-    return of_mask + of_values
+    return p.masked.kl_of_each(q.masked)

@@ -17,6 +17,7 @@ class MaskSite:
       valued: whether the masks multiply values; else they are the latent themselves.
       linear: whether a linear layer upon m * s comes next, so that a `SparseReward` can be given.
       coupled: whether the KL of another latent depends on the masks drawn here.
+      grid: rows, columns and channels by which the masks lie on the image, rows first; () where they lie nowhere.
     """
 
     name: str
@@ -25,13 +26,14 @@ class MaskSite:
     valued: bool
     linear: bool = False
     coupled: bool = False
+    grid: tuple[int, ...] = ()
 
     @property
     def dimensions(self) -> int:
         """How many masks there are."""
-        return math.prod(self.shape if self.kind is BERNOULLI else self.shape[:-1])
+        return math.prod(self.shape if self.kind == BERNOULLI else self.shape[:-1])
 
     @property
     def categories(self) -> int:
         """Alternatives of one mask; 2 of a gate."""
-        return 2 if self.kind is BERNOULLI else self.shape[-1]
+        return 2 if self.kind == BERNOULLI else self.shape[-1]

@@ -1,3 +1,4 @@
+from ctc_jax.evaluation.activity import posterior_means
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.evaluate import evaluate
 from ctc_jax.evaluation.masks import collapsed
@@ -16,6 +17,7 @@ __all__ = [
     "evaluate",
     "evaluate_elbo",
     "evaluate_importance",
+    "posterior_means",
     "read_options",
     "reconstruct_images",
     "sample_images",

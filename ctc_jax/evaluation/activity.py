@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float
 
 from ctc_jax.data import Batch, Split, evaluation_batches
 from ctc_jax.models import Model, Params
@@ -16,7 +17,7 @@ def active_units(model: Model, params: Params, split: Split, *, batch_size: int)
     """`active_units/<layer>`: units whose posterior mean varies over the split's images by more than 0.01."""
     found: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
     for batch, weight, _ in evaluation_batches(split, batch_size):
-        for name, values in _posterior_means(model, params, batch).items():
+        for name, values in posterior_means(model, params, batch).items():
             values = np.asarray(values, np.float64)[weight > 0]
             mean = values.mean(axis=0)
             of_batch = len(values), mean, np.sum((values - mean) ** 2, axis=0)
@@ -35,5 +36,7 @@ def _together(one, other):
 
 
 @partial(jax.jit, static_argnums=0)
-def _posterior_means(model: Model, params: Params, batch: Batch) -> dict[str, jax.Array]:
-    return model.posterior_means(params, batch)
+def posterior_means(model: Model, params: Params, batch: Batch) -> dict[str, Float[Array, "batch units"]]:
+    """E_q[z | x, the means of the latents drawn before] of each latent, or the center of a family without a mean."""
+    sites = model.infer(params, None, batch).sites
+    return {name: site.draw.product.reshape(len(batch.image), -1) for name, site in sites.items()}

@@ -10,8 +10,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.data import Batch, Split, evaluation_batches
-from ctc_jax.errors import ConfigError
-from ctc_jax.models import ElboTerms, Model, Params, at_hard_masks
+from ctc_jax.models import Bound, Model, Params
 from ctc_jax.objectives import importance_weighted_bound, log_weights
 
 # Decoder evaluations in one device call: enough to fill the device, few enough for its memory.
@@ -32,7 +31,7 @@ def evaluate_elbo(
     Masks among the latents are sampled ones, whatever estimator the model trained with: relaxed masks give no bound.
 
     Args:
-      model: any model of the three questions.
+      model: any model.
       params: its parameters.
       split: integer images.
       batch_size: images a device call; rounded up to a multiple of the devices.
@@ -43,13 +42,12 @@ def evaluate_elbo(
       `elbo_nats`, `bound_bpd`, `log_likelihood_nats` and `kl_nats/<layer>`, per image.
 
     Raises:
-      ConfigError: `batch_size` is below 1.
+      ValueError: `batch_size` is below 1.
     """
-    model = at_hard_masks(model)
     totals: dict[str, float] = {}
     for batch, index, weight in _batches(split, batch_size, sharding):
-        terms = _elbo_terms(model, params, jax.random.key(seed), batch, index)
-        sums = {"log_likelihood_nats": terms.log_likelihood, **{f"kl_nats/{k}": v for k, v in terms.kl.items()}}
+        bound = _one_sample(model, params, jax.random.key(seed), batch, index)
+        sums = {"log_likelihood_nats": bound.log_likelihood, **{f"kl_nats/{k}": v for k, v in bound.kl.items()}}
         for name, values in sums.items():
             totals[name] = totals.get(name, 0.0) + float(np.asarray(values, np.float64) @ weight)
     means = {name: total / len(split) for name, total in totals.items()}
@@ -70,7 +68,7 @@ def evaluate_importance(
     """The importance-weighted bound of each image of a split, nats.
 
     Args:
-      model: any model of the three questions.
+      model: any model.
       params: its parameters.
       split: integer images.
       samples: K, the latents drawn for each image.
@@ -79,10 +77,10 @@ def evaluate_importance(
       sharding: any sharding of the mesh to use; None is the default device.
 
     Raises:
-      ConfigError: `samples` or `batch_size` is below 1.
+      ValueError: `samples` or `batch_size` is below 1.
     """
     if samples < 1:
-        raise ConfigError("evaluate.importance_samples", samples, "1 or more")
+        raise ValueError(f"samples is {samples}; allowed: 1 or more")
     _check_batch_size(batch_size)
     chunk = _largest_divisor(samples, max(1, IMAGES_PER_CALL // batch_size))
     bounds = []
@@ -98,13 +96,12 @@ def evaluate_importance(
 
 
 @partial(jax.jit, static_argnums=0)
-def _elbo_terms(
-    model: Model, params: Params, key: Key[Array, ""], batch: Batch, index: Int[Array, " batch"]
-) -> ElboTerms:
-    def of_image(position: Int[Array, ""], one: Batch) -> ElboTerms:
+def _one_sample(model: Model, params: Params, key: Key[Array, ""], batch: Batch, index: Int[Array, " batch"]) -> Bound:
+    def of_image(position: Int[Array, ""], one: Batch) -> Bound:
         single = jax.tree.map(lambda leaf: leaf[None], one)
-        terms = model.elbo_terms(params, jax.random.fold_in(key, position), single)
-        return jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), terms)
+        trace = model.infer(params, jax.random.fold_in(key, position), single)
+        bound = Bound(trace.log_likelihood, {name: site.kl for name, site in trace.sites.items()})
+        return jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), bound)
 
     return jax.vmap(of_image)(index, batch)
 
@@ -139,7 +136,7 @@ def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
 
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
-        raise ConfigError("evaluate.batch_size", batch_size, "1 or more")
+        raise ValueError(f"batch_size is {batch_size}; allowed: 1 or more")
 
 
 def _largest_divisor(number: int, limit: int) -> int:

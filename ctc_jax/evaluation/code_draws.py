@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from ctc_jax.models import Model, Params
-from ctc_jax.models.ctc_hierarchy import TOP, CTCHierarchy
 
 CODES_PER_CALL = 250
 
 
 class CodeDraws(NamedTuple):
-    """Images of the same codes, first and second draw. A code is the whole latent; of a hierarchy, its top code.
+    """Images of the same codes, first and second draw; a code is the first latent, which may be the only one.
 
     Attributes:
       samples: of p(x | code), levels.
@@ -41,8 +40,9 @@ def _draw(
 ) -> tuple[UInt8[Array, "2 codes height width channels"], Float[Array, "draws codes height width channels"]]:
     key_latents, key_below, key_first, key_second = jax.random.split(key, 4)
     latents, pixels = model.generate(params, key_latents, codes)
-    if isinstance(model, CTCHierarchy) and any(model.network.families):
-        _, below = model.generate_below(params, key_below, {TOP: latents[TOP]})
+    if len(model.latents) > 1:
+        first = model.latents[0]
+        _, below = model.generate(params, key_below, codes, given={first: latents[first]})
         means = jnp.stack([pixels.mean, below.mean])
     else:
         below, means = pixels, pixels.mean[None]

@@ -28,7 +28,7 @@ def evaluate(
     """Bounds, KL, active units and use of masks of each layer, sharpness, the multimodality gap and sample quality.
 
     Args:
-      model: any model of the three questions.
+      model: any model.
       params: its parameters.
       split: integer images; every one is used exactly once.
       options: how much of what is measured.

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch, Split, evaluation_batches
+from ctc_jax.distributions.masked import MaskedDistribution
 from ctc_jax.models import Model, Params
 
 # A mask is used when it tells more than this of the image, nats.
@@ -34,19 +35,19 @@ def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: i
       `mask_kl_nats/<layer>`: what all masks of the layer cost, their part of its KL; the only one that is a sum. Masks
         with information that cost nothing repeat what their prior knows.
     """
-    if not model.mask_kinds:
+    if not model.mask_sites:
         return {}
     sums: dict[str, list[np.ndarray]] = {}
-    prices: dict[str, float] = {}
+    kl: dict[str, float] = {}
     for index, (batch, weight, _) in enumerate(evaluation_batches(split, batch_size)):
         key = jax.random.fold_in(jax.random.key(seed), index)
-        of_batch, price = _of_batch(model, params, key, batch, weight)
-        for name, total in price.items():
-            prices[name] = prices.get(name, 0.0) + float(total)
+        of_batch, costs = _of_batch(model, params, key, batch, weight)
+        for name, total in costs.items():
+            kl[name] = kl.get(name, 0.0) + float(total)
         for name, found in of_batch.items():
             found = [np.asarray(part, np.float64) for part in found]
             sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
-    statistics = {f"mask_kl_nats/{name}": total / len(split) for name, total in prices.items()}
+    statistics = {f"mask_kl_nats/{name}": total / len(split) for name, total in kl.items()}
     for name, (probs, entropies) in sums.items():
         of_mean = entropy(probs / len(split))
         says = np.maximum(of_mean - entropies / len(split), 0.0)
@@ -60,14 +61,14 @@ def collapsed(figures: Mapping[str, float | str]) -> list[str]:
     """A sentence for each latent whose masks do nothing, by what `mask_statistics` says of them."""
     prefix, found = "mask_entropy_nats/", []
     for layer in (name.removeprefix(prefix) for name in figures if name.startswith(prefix)):
-        said, used, price = (figures[f"{of}/{layer}"] for of in ("mask_entropy_nats", "masks_used", "mask_kl_nats"))
+        said, used, cost = (figures[f"{of}/{layer}"] for of in ("mask_entropy_nats", "masks_used", "mask_kl_nats"))
         reason = ""
         if said < SAME:
             reason = f"they are always the same (entropy {said:.2g} nats)"
         elif used < UNUSED:
             reason = f"{used:.1%} of them say more than {THRESHOLD} nats of the image"
-        elif price < FREE:
-            reason = f"all together they cost {price:.2g} nats an image, and so say no more than the latents above them"
+        elif cost < FREE:
+            reason = f"all together they cost {cost:.2g} nats an image, and so say no more than the latents above them"
         found += [f"masks of {layer} have collapsed: {reason}"] if reason else []
     return found
 
@@ -83,18 +84,38 @@ def information(mean: np.ndarray, probs: np.ndarray) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnums=0)
+def mask_probs(model: Model, params: Params, key: Key[Array, ""], batch: Batch) -> dict[str, Float[Array, "batch ..."]]:
+    """q(m) of each latent that has masks, `[batch, masks, categories]`, at a draw of those before it."""
+    trace = model.infer(params, key, batch)
+    return {site.name: _categories(trace.sites[site.name].posterior) for site in model.mask_sites}
+
+
+def _categories(posterior: MaskedDistribution) -> Float[Array, "batch masks categories"]:
+    probs = posterior.categories
+    return probs.reshape(len(probs), -1, probs.shape[-1])
+
+
+@partial(jax.jit, static_argnums=0)
 def _of_batch(
     model: Model, params: Params, key: Key[Array, ""], batch: Batch, weight: Float[Array, " batch"]
 ) -> tuple[dict[str, tuple[Array, Array]], dict[str, Array]]:
-    """Sums of q(m|x) and of its entropy, `[places, alternatives]` and `[places]`, and of what masks cost."""
+    """Sums of q(m|x) and of its entropy, `[masks, categories]` and `[masks]`, and of what masks cost."""
+
+    def one(key: Key[Array, ""]) -> tuple[dict[str, Array], dict[str, Array]]:
+        sites = model.infer(params, key, batch).sites
+        names = [site.name for site in model.mask_sites]
+        return {name: _categories(sites[name].posterior) for name in names}, {
+            name: sites[name].mask_kl for name in names
+        }
 
     def sums(probs):
         return jnp.einsum("b,bpk->pk", weight, jnp.mean(probs, axis=0)), weight @ entropy_of_mean(probs)
 
-    price_key, draws_key = jax.random.split(key)
-    drawn = jax.vmap(lambda key: model.mask_probs(params, key, batch))(jax.random.split(draws_key, DRAWS))
-    prices = {name: weight @ price for name, price in model.mask_price(params, price_key, batch).items()}
-    return {name: sums(probs) for name, probs in drawn.items()}, prices
+    probs, costs = jax.vmap(one)(jax.random.split(key, DRAWS))
+    return (
+        {name: sums(of) for name, of in probs.items()},
+        {name: weight @ jnp.mean(of, axis=0) for name, of in costs.items()},
+    )
 
 
 def entropy_of_mean(probs: Float[Array, "draws *of alternatives"]) -> Float[Array, "*of"]:

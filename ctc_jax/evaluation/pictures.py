@@ -9,17 +9,16 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax.data import Batch, Split
-from ctc_jax.evaluation import hierarchy_pictures
+from ctc_jax.evaluation import latent_pictures
 from ctc_jax.evaluation.multimodality import draw_likely
 from ctc_jax.models import Model, Params
-from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
 
 CAPTIONS = {
     "samples": "Samples: a latent of the prior, then pixels from the likelihood",
     "reconstructions": "Test images beside the likelihood's mean at a code of the recognition model",
     "mean_and_samples": "Each row one latent of the prior: the likelihood's mean, then samples of the likelihood",
-    **hierarchy_pictures.CAPTIONS,
+    **latent_pictures.CAPTIONS,
 }
 SAMPLES = 64
 PAIRS = 32
@@ -32,11 +31,11 @@ def draw_pictures(
     """Writes prior samples, reconstructions beside inputs, and likelihood means beside likelihood samples.
 
     Args:
-      model: any model of the three questions.
+      model: any model.
       params: its parameters.
       split: where the inputs come from.
-      directory: gets `samples.png`, `reconstructions.png` and `mean_and_samples.png`, and of a hierarchy those of
-        `draw_hierarchy_pictures`.
+      directory: gets `samples.png`, `reconstructions.png` and `mean_and_samples.png`, and those of
+        `draw_latent_pictures`.
       levels: the highest pixel level.
       seed: of all samples.
     """
@@ -54,10 +53,7 @@ def draw_pictures(
     for name, picture in drawn.items():
         save_png(directory / f"{name}.png", picture)
     pictures = [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
-    if isinstance(model, CTCHierarchy):
-        pictures += hierarchy_pictures.draw_hierarchy_pictures(
-            model, params, split, directory, levels=levels, seed=seed
-        )
+    pictures += latent_pictures.draw_latent_pictures(model, params, split, directory, levels=levels, seed=seed)
     return pictures
 
 
@@ -83,5 +79,4 @@ def reconstruct_images(
     model: Model, params: Params, key: Key[Array, ""], batch: Batch
 ) -> Float[Array, "batch height width channels"]:
     """The likelihood's mean, in levels, at one latent of the recognition model."""
-    latents, _ = model.recognize(params, key, batch)
-    return model.decode(params, latents).mean
+    return model.infer(params, key, batch).pixels.mean

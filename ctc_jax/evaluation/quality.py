@@ -59,7 +59,7 @@ def sample_quality(
     """Samples of the model, means of its likelihood, and training images, each against images of the split.
 
     Args:
-      model: any model of the three questions.
+      model: any model.
       params: its parameters.
       split: real images; at most `samples` of them are looked at.
       samples: images drawn, each from a code of its own.

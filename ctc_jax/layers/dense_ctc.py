@@ -1,51 +1,93 @@
-"""A code of D masks over K values each, from dense features. Tests: tests/layers/test_dense_ctc.py."""
+"""A code of masks, alone or times Gaussian values, from a dense layer. Tests: tests/layers/test_dense_ctc.py."""
 
-import flax.linen as nn
+import math
+from dataclasses import dataclass
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpyro.distributions as dist
+from flax import linen as nn
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
 
-from ctc_jax.distributions import CategoricalTimesContinuous
-from ctc_jax.layers.mask_parameters import MaskParameters, check_beta
-from ctc_jax.layers.masked_draw import select_values
-from ctc_jax.layers.masked_layer import MaskedLayer
+from ctc_jax.distributions import BERNOULLI, CATEGORICAL, MaskKind
+from ctc_jax.distributions.masked import MaskedDistribution
+from ctc_jax.layers.unit_head import LOG_SCALES
+from ctc_jax.layers.units import Units
 
 
-class DenseCTC(MaskedLayer):
-    """z = m * s: in each of D places one of K values, whose locations are a dense layer of the features.
+@dataclass(frozen=True)
+class DenseCTC:
+    """A code: z = m, or z = m * s with s Gaussian, m gates or one-hot masks over blocks of units.
+
+    With `beta` mask logits are tied to the values' locations: one-hot masks are then local winner-take-all, gates
+    stochastic ReLUs, and `math.inf` gives their deterministic limits.
 
     Attributes:
-      masks: D.
-      categories: K.
-      beta: of masks tied to the locations; `math.inf` for the largest; None, the default, for logits from a dense
-        layer of their own.
-      gaussian: values are Gaussian with a scale learned as a function of the features; else deterministic.
+      kind: BERNOULLI for gates, CATEGORICAL for one-hot masks.
+      masks: how many.
+      categories: K of a categorical mask; not looked at for gates.
+      valued: whether a mask multiplies Gaussian values, one for each alternative.
+      beta: of tied logits; None for logits of their own.
 
     Raises:
-      ValueError: no mask, fewer than 2 categories, or beta is not above 0.
+      ValueError: no mask, one category, or tied logits without values.
     """
 
+    kind: MaskKind
     masks: int
     categories: int
+    valued: bool
     beta: float | None = None
-    gaussian: bool = True
 
     def __post_init__(self):
-        check_beta(self.beta)
         if self.masks < 1:
             raise ValueError(f"{self.masks} masks; allowed: 1 or more")
-        if self.categories < 2:
+        if self.kind == CATEGORICAL and self.categories < 2:
             raise ValueError(f"K = {self.categories} categories leave no choice; allowed: 2 or more")
-        super().__post_init__()
+        if self.beta is not None and not (self.valued and self.beta > 0):
+            raise ValueError(f"beta is {self.beta}; allowed: above 0 and with values, or None for free logits")
 
-    @nn.compact
-    def distribution(self, features: Float[Array, "batch features"]) -> CategoricalTimesContinuous:
-        """Of each place: batch shape `[batch, masks]`, event shape `[categories]`."""
-        loc = nn.Dense(self.masks * self.categories, name="loc")(features.astype(jnp.float32))
-        units = MaskParameters(self.beta, self.gaussian, name="parameters")(features, loc)
-        return units.arranged(lambda of: of.reshape(len(of), self.masks, self.categories)).choices()
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example's mask: masks, and categories if they are categorical."""
+        return (self.masks,) if self.kind == BERNOULLI else (self.masks, self.categories)
 
-    def select(
-        self, mask: Float[Array, "batch masks categories"], values: Float[Array, "batch masks categories"]
-    ) -> Float[Array, "batch masks categories"]:
-        """m * s, sparse."""
-        return select_values(mask, values)
+    @property
+    def units(self) -> int:
+        """Numbers in one example's latent."""
+        return math.prod(self.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that a distribution takes: free logits, and a location and a log scale for each value."""
+        return self.units * ((self.beta is None) + 2 * self.valued)
+
+    def distribution(self, parameters: Float[Array, "batch parameters"]) -> MaskedDistribution:
+        """Masks and, if they belong to it, values; parameters of 0 are uniform masks times N(0, 1)."""
+        free = self.beta is None
+        parts = jnp.split(parameters, free + 2 * self.valued, axis=-1)
+        parts = [part.reshape(-1, *self.shape) for part in parts]
+        if not self.valued:
+            return MaskedDistribution(self.kind, parts[0], None)
+        loc, log_scale = parts[-2:]
+        scale = jnp.exp(jnp.clip(log_scale, *LOG_SCALES))
+        if not free:
+            hard = math.isinf(self.beta)
+            return Units(loc if hard else self.beta * loc, loc, scale, hard).distribution(self.kind)
+        return MaskedDistribution(self.kind, parts[0], dist.Normal(loc, scale))
+
+    def start(
+        self, key: Key[Array, ""], shape: tuple[int, int], dtype: DTypeLike
+    ) -> Float[Array, "features parameters"]:
+        """Initializer of the kernel that gives the parameters.
+
+        Logits and locations at full gain, or a code says nothing of its image at first; scales near 1.
+        """
+        full, small = (nn.initializers.variance_scaling(gain, "fan_in", "truncated_normal") for gain in (1.0, 0.01))
+        key_full, key_small = jax.random.split(key)
+        scales = self.units if self.valued else 0
+        parts = [full(key_full, (shape[0], shape[1] - scales), dtype)]
+        if scales:
+            parts.append(small(key_small, (shape[0], scales), dtype))
+        return jnp.concatenate(parts, axis=1)

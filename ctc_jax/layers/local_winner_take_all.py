@@ -1,57 +1,54 @@
-"""One unit of each block wins, the others are 0. Tests: tests/layers/test_local_winner_take_all.py."""
+"""One unit of each block wins, the others are 0. Tests: tests/layers/test_masked_layers.py."""
 
-import flax.linen as nn
+from dataclasses import dataclass
+from typing import ClassVar
+
 from jaxtyping import Array, Float
 
-from ctc_jax.distributions import CategoricalTimesContinuous
-from ctc_jax.layers.mask_parameters import MaskParameters, check_beta
-from ctc_jax.layers.masked_draw import select_values
-from ctc_jax.layers.masked_layer import MaskedLayer
+from ctc_jax.distributions import CATEGORICAL, MaskKind
+from ctc_jax.layers.masked_layer import MaskedLayer, Shape
 
 
+@dataclass(frozen=True)
 class LocalWinnerTakeAll(MaskedLayer):
-    """A categorical mask over blocks of neighboring units (the last axis), times their values.
+    """A categorical mask over blocks of neighboring channels at each position, times their values.
 
-    Tied, its limit as beta goes to infinity is hard LWTA (Srivastava et al. 2013), which `math.inf` gives exactly: the
-    largest unit of a block keeps its value, at a tie the first.
+    Tied with deterministic values, its limit as beta goes to infinity is hard LWTA (Srivastava et al. 2013), which
+    `math.inf` gives exactly: the largest unit of a block keeps its value, at a tie the first.
 
     Attributes:
-      block: units that compete.
-      beta: of masks tied to the pre-activations; `math.inf` for hard LWTA; None for logits of their own.
-      gaussian: values are Gaussian around the pre-activations with a learned scale; else the pre-activations.
+      block: channels that compete.
 
     Raises:
-      ValueError: beta is not above 0, or a block of fewer than 2; when called, blocks that do not divide the units
-        (`check_units` tells before).
+      ValueError: a block of fewer than 2.
     """
 
+    kind: ClassVar[MaskKind] = CATEGORICAL
     block: int
-    beta: float | None = 1.0
-    gaussian: bool = False
 
     def __post_init__(self):
-        check_beta(self.beta)
         if self.block < 2:
             raise ValueError(f"block of K = {self.block} units leaves no choice; allowed: 2 or more")
-        super().__post_init__()
 
-    def check_units(self, units: int) -> None:
-        """Refuses a number of units that blocks do not divide: for whoever builds a model and knows it.
+    def check(self, shape: Shape) -> None:
+        """Refuses a number of channels that blocks do not divide.
 
         Raises:
           ValueError: they do not.
         """
-        if units % self.block:
-            raise ValueError(f"blocks of {self.block} do not divide the units, {units}; allowed: a block that does")
+        if shape[2] % self.block:
+            raise ValueError(f"blocks of {self.block} do not divide the channels, {shape[2]}; allowed: a divisor")
 
-    @nn.compact
-    def distribution(self, features: Float[Array, "batch ..."]) -> CategoricalTimesContinuous:
-        """Of each block, from `[batch, ..., units]`: batch shape `[batch, ..., blocks]`, event shape `[block]`."""
-        self.check_units(features.shape[-1])
-        units = MaskParameters(self.beta, self.gaussian, name="parameters")(features)
-        return units.arranged(lambda of: of.reshape(*of.shape[:-1], -1, self.block)).choices()
+    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch blocks block"]:
+        """The channels of each block last."""
+        return units.reshape(len(units), -1, self.block)
 
-    def select(self, mask: Float[Array, "batch ..."], values: Float[Array, "batch ..."]) -> Float[Array, "batch ..."]:
-        """m * s of both `[batch, ..., blocks, block]`, as units again."""
-        selected = select_values(mask, values)
-        return selected.reshape(*selected.shape[:-2], -1)
+    def restore(
+        self, latent: Float[Array, "batch blocks block"], shape: Shape
+    ) -> Float[Array, "batch height width channels"]:
+        """The inverse of `arrange`."""
+        return latent.reshape(-1, *shape)
+
+    def grid(self, shape: Shape) -> Shape:
+        """A mask for each block at each position."""
+        return *shape[:2], shape[2] // self.block

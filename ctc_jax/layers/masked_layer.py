@@ -1,52 +1,85 @@
-"""What the layers of masked values share. Tests: tests/layers/test_masked_layer.py."""
+"""What masks the units of a feature map: the contract of stochastic layers. Tests: test_masked_layers.py."""
 
-from collections.abc import Callable
+import abc
+from dataclasses import dataclass
+from typing import ClassVar
 
-import flax.linen as nn
-from jaxtyping import Array, Float, Key
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from ctc_jax.layers.mask_prior import standard_prior
-from ctc_jax.layers.masked_draw import MaskedDraw, MaskedLaw, draw
+from ctc_jax.distributions import MaskKind
+from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.layers.units import Units
+
+# Height, width, channels of the units.
+Shape = tuple[int, int, int]
 
 
-class MaskedLayer(nn.Module):
-    """Features to a distribution over masks and values, and a draw from it.
+@dataclass(frozen=True)
+class MaskedLayer(abc.ABC):
+    """A latent on a feature map: the same units whatever the layer, which says what masks them.
 
-    An estimator that calls the rest of a model for several masks takes `distribution(...)`'s `.logits`, one draw of
-    its `.values`, and `select`; one that carries a gradient in a mask is given to the call.
-
-    Subclasses define `distribution` and `select`.
+    A latent of it has its masks in one axis, rows first and channels last: `[batch, masks]` of gates or of unmasked
+    units, `[batch, masks, categories]` of one-hot masks.
     """
 
-    def distribution(self, features: Float[Array, "batch ..."]) -> MaskedLaw:
-        """The distribution q of masks and values, from features."""
-        raise NotImplementedError
+    kind: ClassVar[MaskKind | None]
 
-    def select(self, mask: Float[Array, "batch ..."], values: Float[Array, "batch ..."]) -> Float[Array, "batch ..."]:
-        """What is passed on for a mask and for values of every alternative; differentiable in both."""
-        raise NotImplementedError
+    def check(self, shape: Shape) -> None:  # noqa: B027, most layers fit all units
+        """Refuses units that the layer does not fit: for whoever builds a model and knows them.
 
-    def __call__(
-        self,
-        key: Key[Array, ""],
-        features: Float[Array, "batch ..."],
-        *,
-        prior: MaskedLaw | None = None,
-        mask: Callable | None = None,
-    ) -> MaskedDraw:
-        """Draws masks and values.
-
-        Args:
-          key: for both.
-          features: as `distribution` takes them.
-          prior: what the KL is against, of the kind and batch shape of q; by default `standard_prior`.
-          mask: `(key, logits, *, kind)` to a mask that carries a gradient, as a bound single-pass estimator's; by
-            default a plain sample, which carries none.
+        Raises:
+          ValueError: the masks do not divide the units.
         """
-        return self.draw(key, self.distribution(features), prior=prior, mask=mask)
 
-    def draw(
-        self, key: Key[Array, ""], q: MaskedLaw, *, prior: MaskedLaw | None = None, mask: Callable | None = None
-    ) -> MaskedDraw:
-        """As a call, from a distribution in place of features; uses no parameters."""
-        return draw(key, q, standard_prior(q) if prior is None else prior, self.select, mask=mask)
+    @abc.abstractmethod
+    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch ..."]:
+        """Units in the order of the latent."""
+
+    @abc.abstractmethod
+    def restore(self, latent: Float[Array, "batch ..."], shape: Shape) -> Float[Array, "batch height width channels"]:
+        """The inverse of `arrange`."""
+
+    @abc.abstractmethod
+    def grid(self, shape: Shape) -> Shape:
+        """Rows, columns and channels of the masks."""
+
+    def distribution(self, units: Units) -> MaskedDistribution:
+        """Masks and values over units `[batch, height, width, channels]`."""
+        return units.arranged(self.arrange).distribution(self.kind)
+
+    def feature_map(self, latent: Masked, shape: Shape) -> Float[Array, "batch height width channels"]:
+        """m * s on the feature map of the units, 0 where masked: pooled values go back where their masks say."""
+        return self.restore(latent.product, shape)
+
+    def passed_on(self, latent: Masked, shape: Shape) -> Float[Array, "batch height/2 width/2 features"]:
+        """What a recognition model that goes up through its draws hands to the level above, at half the resolution."""
+        units = self.feature_map(latent, shape)
+        batch, height, width, channels = units.shape
+        tiles = units.reshape(batch, height // 2, 2, width // 2, 2, channels)
+        return tiles.transpose(0, 1, 3, 5, 2, 4).reshape(batch, height // 2, width // 2, channels * 4)
+
+    def mask_shape(self, shape: Shape) -> tuple[int, ...]:
+        """Shape of one example's mask."""
+        like = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        return jax.eval_shape(self.arrange, like).shape[1:]
+
+
+@dataclass(frozen=True)
+class Unmasked(MaskedLayer):
+    """Every unit is on: a Gaussian level."""
+
+    kind: ClassVar[None] = None
+
+    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch units"]:
+        """Units in one axis."""
+        return units.reshape(len(units), -1)
+
+    def restore(self, latent: Float[Array, "batch units"], shape: Shape) -> Float[Array, "batch height width channels"]:
+        """The inverse of `arrange`."""
+        return latent.reshape(-1, *shape)
+
+    def grid(self, shape: Shape) -> Shape:
+        """One place for each unit."""
+        return shape

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
 
-from ctc_jax.distributions import CategoricalTimesContinuous
-from ctc_jax.layers.masked_draw import is_deterministic
+from ctc_jax.distributions import CATEGORICAL
+from ctc_jax.distributions.masked import MaskedDistribution
 from ctc_jax.layers.neighborhood_schedule import NeighborhoodSchedule
 
 # In place of a sigma of 0: every other category's weight is exp(-1e30) = 0, and nothing is divided by 0.
@@ -45,33 +45,34 @@ class SOMPooling:
           step: of training; None is the end of the schedule.
         """
         rows, columns = _log_neighborhoods(values.shape[-1], self.schedule(step))
-        return _spread_logits(logits, rows, columns), _weighted(values, jnp.exp(rows), jnp.exp(columns))
+        return _smoothed_logits(logits, rows, columns), _weighted(values, jnp.exp(rows), jnp.exp(columns))
 
-    def distribution(
-        self, q: CategoricalTimesContinuous, step: Int[Array, ""] | int | None = None
-    ) -> CategoricalTimesContinuous:
-        """The distribution of z, with values that are deterministic or normal.
+    def distribution(self, q: MaskedDistribution, step: Int[Array, ""] | int | None = None) -> MaskedDistribution:
+        """The distribution of z whose categorical masks are those of `q` pooled.
 
-        The S_i of independent normal values are correlated, but x shows one of them: its distribution has their
-        marginals, N((G loc)_i, sum_j G_ij^2 scale_j^2), and nothing else.
+        The S_i of independent normal values are correlated, but z shows one of them: given the mask, its distribution
+        is its marginal N((G loc)_i, sum_j G_ij^2 scale_j^2), and nothing else.
 
         Raises:
-          ValueError: another family of values.
+          ValueError: another kind of mask, or another family of values than normal or deterministic.
         """
-        values = q.values.base_dist if isinstance(q.values, dist.ExpandedDistribution) else q.values
-        rows, columns = _log_neighborhoods(q.event_shape[0], self.schedule(step))
+        if q.kind != CATEGORICAL:
+            raise ValueError("masks are not categorical; allowed: categorical ones, whose alternatives lie on a grid")
+        categories = q.logits.shape[-1] if q.values is None else q.values.batch_shape[-1]
+        rows, columns = _log_neighborhoods(categories, self.schedule(step))
 
         def weighted(of, power=1.0):
-            of = jnp.broadcast_to(of, q.values.batch_shape)
             return _weighted(of, jnp.exp(power * rows), jnp.exp(power * columns))
 
-        if is_deterministic(values):
-            pooled = dist.Delta(weighted(values.v))
-        elif isinstance(values, dist.Normal):
-            pooled = dist.Normal(weighted(values.loc), jnp.sqrt(weighted(values.scale**2, power=2.0)))
+        if q.values is None:
+            pooled = None
+        elif isinstance(q.values, dist.Delta):
+            pooled = dist.Delta(weighted(q.values.v))
+        elif isinstance(q.values, dist.Normal):
+            pooled = dist.Normal(weighted(q.values.loc), jnp.sqrt(weighted(q.values.scale**2, power=2.0)))
         else:
-            raise ValueError(f"values are {type(values).__name__}; allowed: Normal or Delta, whose sums are known")
-        return CategoricalTimesContinuous(_spread_logits(q.logits, rows, columns), pooled, off=q.off)
+            raise ValueError(f"values are {type(q.values).__name__}; allowed: Normal or Delta, whose sums are known")
+        return MaskedDistribution(q.kind, _smoothed_logits(q.logits, rows, columns), pooled)
 
 
 def grid_shape(categories: int) -> tuple[int, int]:
@@ -108,7 +109,7 @@ def _weighted(values, rows, columns):
     return grid.reshape(values.shape)
 
 
-def _spread_logits(logits, log_rows, log_columns):
+def _smoothed_logits(logits, log_rows, log_columns):
     """log(G exp(logits)) of the categories: G keeps sums, so the softmax of the result is G p."""
     categories = len(log_rows) * len(log_columns)
     grid = logits[..., :categories].reshape(*logits.shape[:-1], len(log_rows), len(log_columns))

@@ -7,34 +7,35 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.data import Batch
-from ctc_jax.models import Model, Params
+from ctc_jax.models import Model, Params, Schedule
+from ctc_jax.options import OptionError, Options, option
 
 Metrics = dict[str, jax.Array]
 
 
 @dataclass(frozen=True)
-class Elbo:
+class Elbo(Options):
     """Minus the one-sample ELBO, nats per image, averaged over the batch.
 
     Warm-up (Bowman et al. 2016) and free bits (Kingma et al. 2016) change the loss and never the metrics. Annealing the
     likelihood's masks replaces log p(x|z) by a lower bound on it, in the loss and in the training metrics: these stay
-    bounds. Evaluation knows none of the three.
-
-    Attributes:
-      kl_warmup_steps: steps over which the weight of the KL rises linearly from 0 to 1; 0 is off.
-      free_nats: per layer, the batch-mean KL below this is not penalized; 0 is off.
-      mask_annealing_steps: steps over which the masks' inverse temperature rises geometrically, to be 1 from then on;
-        0 is off.
-      mask_annealing_start: the inverse temperature at the first step.
-      mask_annealing_end: that at the last of these steps. Below 1 where components are told apart long before: the
-        steps are then spent where it matters.
+    bounds. The masks' inverse temperature rises geometrically. Evaluation knows none of the three.
     """
 
-    kl_warmup_steps: int = 0
-    free_nats: float = 0.0
-    mask_annealing_steps: int = 0
-    mask_annealing_start: float = 0.06
-    mask_annealing_end: float = 1.0
+    kl_warmup_steps: int = option(0, "steps over which the weight of the KL rises from 0 to 1; 0 is off", at_least=0)
+    free_nats: float = option(0.0, "per layer: KL below this many nats per image is not penalized", at_least=0)
+    mask_annealing_steps: int = option(
+        0, "steps over which the masks' posterior is flattened ever less (likelihood ctc); 0 is off", at_least=0
+    )
+    mask_annealing_start: float = option(0.06, "its inverse temperature at the first step", above=0, at_most=1)
+    # Below 1 where components are told apart long before: the steps are then spent where it matters.
+    mask_annealing_end: float = option(1.0, "that at the last of these steps; it is 1 afterwards", above=0, at_most=1)
+
+    def check(self) -> None:
+        """The inverse temperature does not fall."""
+        if self.mask_annealing_end < self.mask_annealing_start:
+            allowed = f"from mask_annealing_start, {self.mask_annealing_start}, to 1"
+            raise OptionError("mask_annealing_end", self.mask_annealing_end, allowed)
 
     def __call__(
         self, model: Model, params: Params, key: Key[Array, ""], batch: Batch, step: Int[Array, ""]
@@ -42,13 +43,13 @@ class Elbo:
         """The loss, and metrics with their units in the names: in order of computation, so that the first bad one
         names the cause."""
         weight = jnp.minimum(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1.0
-        terms = model.elbo_terms(params, key, batch, self._inverse_temperature(step), step, weight)
-        log_likelihood = jnp.mean(terms.log_likelihood)
-        kl = {name: jnp.mean(value) for name, value in terms.kl.items()}
+        schedule = Schedule(step, weight, self._inverse_temperature(step))
+        bound = model.bound(params, key, batch, schedule=schedule)
+        log_likelihood = jnp.mean(bound.log_likelihood)
+        kl = {name: jnp.mean(value) for name, value in bound.kl.items()}
         # An estimate of a KL may be negative: without free nats it counts as it is.
         charged = [jnp.maximum(value, self.free_nats) if self.free_nats else value for value in kl.values()]
-        penalty = sum(charged, start=jnp.zeros(()))
-        loss = weight * penalty - log_likelihood
+        loss = weight * sum(charged, start=jnp.zeros(())) - log_likelihood
         elbo = log_likelihood - sum(kl.values(), start=jnp.zeros(()))
         metrics = {f"kl_nats/{name}": value for name, value in kl.items()}
         return loss, {**metrics, "log_likelihood_nats": log_likelihood, "elbo_nats": elbo, "loss_nats": loss}

@@ -1,3 +1,4 @@
-from ctc_jax.posteriors.registry import REGISTRY, build
+from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
+from ctc_jax.posteriors.registry import REGISTRY, SECTION, build
 
-__all__ = ["REGISTRY", "build"]
+__all__ = ["REGISTRY", "SECTION", "AbstractPosterior", "LogJoint", "PosteriorDraw", "build"]

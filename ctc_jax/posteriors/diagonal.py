@@ -1,5 +1,7 @@
 """Diagonal Gaussian recognition family. Tests: tests/posteriors/test_diagonal.py."""
 
+from dataclasses import dataclass
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,23 +9,48 @@ import numpyro.distributions as dist
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
+from ctc_jax.options import Options
+from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
 
-class DiagonalGaussian(nn.Module):
-    """q(z|x) = N(z; loc, diag(scale^2)), both linear in the hidden features (scale through exp).
 
-    Attributes:
-      latents: size of z.
-    """
-
-    latents: int
+class DiagonalGaussian(AbstractPosterior):
+    """q(z|x) = N(z; loc, diag(scale^2)), both linear in the hidden features (scale through exp)."""
 
     @nn.compact
-    def __call__(self, hidden: Float[Array, "batch features"]) -> dist.Distribution:
-        """Returns a distribution with batch shape [batch] and event shape [latents], in float32."""
+    def distribution(self, hidden: Float[Array, "batch features"]) -> dist.Independent:
+        """Batch shape [batch] and event shape [latents], in float32."""
         moments = nn.Dense(2 * self.latents, kernel_init=_start)(hidden.astype(jnp.float32))
         loc, log_scale = jnp.split(moments, 2, axis=-1)
         # exp(-8) of the prior's width is 11 bits a latent beyond any use; above exp(4) only an exploding run goes.
         return dist.Normal(loc, jnp.exp(jnp.clip(log_scale, -8.0, 4.0))).to_event(1)
+
+    def __call__(
+        self,
+        key: Key[Array, ""],
+        hidden: Float[Array, "batch features"],
+        prior: dist.Distribution,
+        log_joint: LogJoint | None = None,
+    ) -> PosteriorDraw:
+        """The KL is exact where the prior is a diagonal Gaussian too."""
+        del log_joint
+        posterior = self.distribution(hidden)
+        latent = posterior.sample(key)
+        gaussian = isinstance(prior, dist.Independent) and isinstance(prior.base_dist, dist.Normal)
+        kl = dist.kl_divergence(posterior, prior) if gaussian else None
+        return PosteriorDraw(latent, posterior.log_prob(latent), kl)
+
+    def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
+        """The mean; half of the kernel's columns are the scale's, so that it touches all parameters there are."""
+        return self.distribution(hidden).mean
+
+
+@dataclass(frozen=True)
+class DiagonalOptions(Options):
+    """A Gaussian with diagonal covariance; nothing to choose."""
+
+    def build(self, *, latents: int) -> DiagonalGaussian:
+        """The module for codes of that size."""
+        return DiagonalGaussian(latents)
 
 
 def _start(key: Key[Array, ""], shape: tuple[int, int], dtype: DTypeLike) -> Float[Array, "features moments"]:

@@ -11,11 +11,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from ctc_jax import data, evaluation, gradients, likelihoods, models, objectives, reporting
+from ctc_jax import data, evaluation, gradients, likelihoods, models, objectives, posteriors, reporting
 from ctc_jax.data import BatchStream, Dataset
 from ctc_jax.errors import ConfigError, choose
 from ctc_jax.evaluation import EvaluateOptions
-from ctc_jax.models import ImageSpace, Model
+from ctc_jax.gradients import Nested, Score
+from ctc_jax.models import ImageSpace, Model, Setting
 from ctc_jax.options import OptionError
 from ctc_jax.reporting import ReportOptions
 from ctc_jax.training import optimizer
@@ -94,11 +95,11 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     evaluation.read_options(config.evaluate)
     objective = objectives.build(config.objective)
     check_batch_size(train.batch_size, mesh.size)
-    choose(models.REGISTRY, config.model.name, "model.name")
+    part, _ = models.SECTION.read(config.model)
     likelihoods.SECTION.read(config.likelihood)
     dataset = data.build(config.data)
     evaluate = evaluation.read_options(config.evaluate, dataset)
-    space = image_space(dataset, mean=config.model.centered)
+    space = image_space(dataset, mean=part.needs_mean)
     model = build_model(config, space)
     step = TrainStep(model, objective, optimizer.build(train), config.seed, train.ema_decay, train.accumulate)
     try:
@@ -122,19 +123,21 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     Raises:
       ConfigError: a value that does not fit, by its key.
     """
-    likelihood = likelihoods.build(
-        config.likelihood, shape=space.shape, bits=space.bits, features=config.model.features
+    setting = Setting(
+        likelihood=likelihoods.build(
+            config.likelihood, shape=space.shape, bits=space.bits, features=config.model.features
+        ),
+        posterior=lambda latents: posteriors.build(config.posterior, latents=latents),
+        space=space,
+        dtype=compute_dtype(config.train.compute_dtype),
     )
-    dtype = compute_dtype(config.train.compute_dtype)
-    model = models.build(config.model, config.posterior, likelihood, space, dtype)
-    if not model.mask_kinds:
-        gradients.build(config.estimator, ())
-        return model
+    posteriors.SECTION.read(config.posterior)  # of models too that have no use for it
+    model = models.build(config.model, setting)
     estimator = gradients.build(config.estimator, model.mask_sites)
-    by_score_or_nested = not isinstance(estimator, (gradients.SinglePass, gradients.PerSite))
-    if config.objective.free_nats and model.mask_kl and by_score_or_nested:
+    free_nats = config.objective.elbo.free_nats
+    if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(estimator, Score | Nested):
         allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
-        raise ConfigError("objective.free_nats", config.objective.free_nats, allowed)
+        raise ConfigError("objective.elbo.free_nats", free_nats, allowed)
     return dataclasses.replace(model, estimator=estimator)
 
 

@@ -81,7 +81,7 @@ class TrainStep:
     the average and the optimizer as they were; after two such steps in a row the state stays as it is.
 
     Attributes:
-      model: any model of the three questions.
+      model: any model.
       objective: `(model, params, key, batch, step) -> (loss, metrics)`.
       optimizer: optax transformation.
       seed: of the keys.

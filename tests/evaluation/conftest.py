@@ -1,63 +1,59 @@
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
+from jax import Array
 
 from ctc_jax.data import Split
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
-from ctc_jax.models import ElboTerms, Model
+from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.models import Site, Trace
+from tests import toys
 
 
-@dataclass(frozen=True)
-class Numbered(Model):
-    """Scores an image by the number it carries in its first pixel, so that each image's part in a sum can be told."""
+class Free(NamedTuple):
+    """A distribution that scores nothing."""
+
+    zero: Array
+
+    def log_prob(self, draw):
+        return self.zero
+
+
+class Numbered(toys.Silent):
+    """Scores an image by the number it carries in its first pixel, so that each image's part in a sum can be told.
+
+    Its likelihood is `params` times the number's square, its weight `params` times the number, the KL of its two
+    latents the number and the label.
+    """
 
     image_shape = (1, 2, 1)
-    mask_kinds = frozenset()
+    latents = ("high", "low")
 
-    def recognize(self, params, key, batch):
-        return {"z": jax.random.normal(key, (len(batch.label),))}, jnp.zeros(len(batch.label))
+    def infer(self, params, key, batch, *, schedule=None):
+        number, label = batch.image[:, 0, 0, 0].astype(jnp.float32), batch.label.astype(jnp.float32)
+        free, draw = Free(jnp.zeros_like(number)), Masked(number[:, None])
+        sites = {
+            "low": Site(draw, None, free, params * (number**2 - number), number),
+            "high": Site(draw, None, free, free.zero, label),
+        }
+        return Trace({}, sites, free, params * number**2)
 
-    def log_joint(self, params, batch, latents):
-        return params * batch.image[:, 0, 0, 0].astype(jnp.float32)
 
-    def elbo_terms(self, params, key, batch):
-        number = batch.image[:, 0, 0, 0].astype(jnp.float32)
-        return ElboTerms(params * number**2, {"low": number, "high": batch.label.astype(jnp.float32)})
-
-
-@dataclass(frozen=True)
-class Scaled(Model):
-    """p(z) = N(0, 1), 2x2 Bernoulli pixels with logits `params` z, q(z|x) = N(x's mean - 1/2, 1)."""
+class Scaled(toys.Chain):
+    """p(z) = N(0, 1), 4x4 Bernoulli pixels with logits `params` z, q(z|x) = N(x's mean - 1/2, 1)."""
 
     image_shape = (4, 4, 1)
-    mask_kinds = frozenset()
 
-    def recognize(self, params, key, batch):
-        noise = jax.random.normal(key, (len(batch.label),))
-        return {"z": self._loc(batch) + noise}, jax.scipy.stats.norm.logpdf(noise)
+    def posterior_of(self, name, features, hidden, prior, step):
+        loc = features.image.astype(jnp.float32).mean((1, 2, 3))[:, None] - 0.5
+        return MaskedDistribution(None, None, dist.Normal(loc, jnp.ones_like(loc)))
 
-    def log_joint(self, params, batch, latents):
-        return self.decode(params, latents).log_prob(batch.image) + jax.scipy.stats.norm.logpdf(latents["z"])
-
-    def generate(self, params, key, count):
-        latents = {"z": jax.random.normal(key, (count,))}
-        return latents, self.decode(params, latents)
-
-    def decode(self, params, latents):
-        return IndependentPixels(PixelBernoulli(latents["z"][:, None, None, None] * params[None]))
-
-    def elbo_terms(self, params, key, batch):
-        latents, _ = self.recognize(params, key, batch)
-        return ElboTerms(self.decode(params, latents).log_prob(batch.image), {"z": 0.5 * self._loc(batch) ** 2})
-
-    def posterior_means(self, params, batch):
-        return {"z": self._loc(batch)[:, None]}
-
-    def _loc(self, batch):
-        return batch.image.astype(jnp.float32).mean((1, 2, 3)) - 0.5
+    def pixels(self, hidden):
+        return IndependentPixels(PixelBernoulli(hidden[:, None, None, None] * self.params[None]))
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +71,7 @@ def numbered_split():
 
 @pytest.fixture(scope="session")
 def scaled():
-    return Scaled()
+    return toys.model(Scaled)
 
 
 @pytest.fixture(scope="session")

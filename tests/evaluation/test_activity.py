@@ -1,24 +1,24 @@
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ctc_jax.data import Split
 from ctc_jax.evaluation.activity import active_units
-from ctc_jax.models import Model
+from ctc_jax.models import Masked, Site, Trace
+from tests import toys
 
 
-@dataclass(frozen=True)
-class Linear(Model):
-    """Posterior means of one layer are the image's value times each of `params`, of the other constant."""
+class Linear(toys.Silent):
+    """Posterior means of one latent are the image's value times each of `params`, of the other constant."""
 
-    image_shape = (1, 1, 1)
-    mask_kinds = frozenset()
+    latents = ("high", "low")
 
-    def posterior_means(self, params, batch):
+    def infer(self, params, key, batch, *, schedule=None):
+        assert key is None
         value = batch.image[:, 0, 0, 0].astype(jnp.float32)
-        return {"low": value[:, None] * params[None], "high": jnp.full((len(value), 2), 3.0)}
+        means = {"low": value[:, None] * params[None], "high": jnp.full((len(value), 2), 3.0)}
+        sites = {name: Site(Masked(mean), None, None, value, value) for name, mean in means.items()}
+        return Trace({}, sites, None, value)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 7])

@@ -10,19 +10,19 @@ from ctc_jax.models import ImageSpace
 
 TINY = {
     "model.name": "ctc_hierarchy",
-    "model.levels": 1,
+    "model.ctc_hierarchy.levels": 1,
     "model.width": 3,
     "model.blocks": 0,
     "model.features": 2,
     "model.latents": 2,
-    "model.channels": 4,
+    "model.ctc_hierarchy.channels": 4,
     "likelihood.name": "bernoulli",
 }
 
 
 def hierarchy(families):
     estimator = "straight_through" if families == "ctc_pool" else "pathwise"
-    config = base.experiment({**TINY, "model.families": families, "estimator.name": estimator})
+    config = base.experiment({**TINY, "model.ctc_hierarchy.families": families, "estimator.name": estimator})
     model = training.build_model(config, ImageSpace((4, 4, 1), 1, 1))
     random = np.random.default_rng(1)
     params = jax.jit(model.init)(jax.random.key(0))
@@ -59,7 +59,7 @@ def test_means_of_one_top_code_differ_as_far_as_the_levels_below_move_them(famil
     found = diversity_within_code(*drawn.means.reshape(2, 2000, -1))
     # The same share from many draws below few codes, by the law of total variance.
     latents, _ = jax.jit(lambda key: model.generate(params, key, 400))(jax.random.key(5))
-    below = jax.jit(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
+    below = jax.jit(lambda key: model.generate(params, key, 400, given={"top": latents["top"]})[1].mean)
     means = np.stack([below(key) for key in jax.random.split(jax.random.key(6), 20)]).reshape(20, 400, -1)
     within = means.var(axis=0, ddof=1).sum(axis=1)
     total = np.sum((means[0] - means[0].mean(axis=0)) ** 2, axis=1) * 400 / 399

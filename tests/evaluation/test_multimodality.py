@@ -1,5 +1,3 @@
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,30 +5,26 @@ import pytest
 from ctc_jax.distributions import GroupedCTC, IndependentPixels, MaskGroup, PixelBernoulli
 from ctc_jax.evaluation.multimodality import LATENTS_PER_CALL, Likely, draw_likely, sample_statistics
 from ctc_jax.evaluation.sharpness import laplacian_variance
-from ctc_jax.models import Model
+from tests import toys
 
 BITS, LEVELS = 8, 255
 
 
-@dataclass(frozen=True)
-class Constant(Model):
+class Constant(toys.Silent):
     """The same pixels whatever the latent: Bernoulli with logits `params`."""
 
     image_shape = (3, 3, 1)
-    mask_kinds = frozenset()
 
-    def generate(self, params, key, count):
+    def generate(self, params, key, count, *, given=None):
         return {}, IndependentPixels(PixelBernoulli(jnp.broadcast_to(params, (count, 3, 3, 1))))
 
 
-@dataclass(frozen=True)
-class Modes(Model):
+class Modes(toys.Silent):
     """A 3x3 image whose mask is shared by all: components at `params` levels, equally probable, logistic scale 2."""
 
     image_shape = (3, 3, 1)
-    mask_kinds = frozenset()
 
-    def generate(self, params, key, count):
+    def generate(self, params, key, count, *, given=None):
         loc = jnp.broadcast_to(params[:, None], (count, 3, 3, len(params), 1))
         logits = jnp.zeros((count, 1, 1, len(params)))
         scale = jnp.full_like(loc, np.log(2.0))

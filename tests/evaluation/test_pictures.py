@@ -1,5 +1,3 @@
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,27 +7,27 @@ from PIL import Image
 from ctc_jax.data import Batch, Split
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
 from ctc_jax.evaluation import captioned, draw_pictures, reconstruct_images, sample_images
-from ctc_jax.evaluation.hierarchy_pictures import CAPTIONS
-from ctc_jax.models import Model
+from ctc_jax.evaluation.latent_pictures import CAPTIONS
+from ctc_jax.models import Masked, Trace
 from ctc_jax.reporting import grid, mean_and_samples, pair_grid
+from tests import toys
 
 
-@dataclass(frozen=True)
-class Certain(Model):
+class Certain(toys.Silent):
     """The i-th code from the prior is the i-th image of `params`; all pixels are certain but the first, a coin."""
 
     image_shape = (4, 4, 1)
-    mask_kinds = frozenset()
 
-    def recognize(self, params, key, batch):
-        return {"z": batch.image.astype(jnp.float32)}, jnp.zeros(len(batch.label))
+    def infer(self, params, key, batch, *, schedule=None):
+        latents = {"z": Masked(batch.image.astype(jnp.float32))}
+        return Trace(latents, {}, self.decode(params, latents), jnp.zeros(len(batch.label)))
 
-    def generate(self, params, key, count):
-        latents = {"z": params[:count]}
+    def generate(self, params, key, count, *, given=None):
+        latents = {"z": Masked(params[:count])}
         return latents, self.decode(params, latents)
 
     def decode(self, params, latents):
-        logits = (60.0 * latents["z"] - 30.0).at[:, 0, 0, 0].set(0.0)
+        logits = (60.0 * latents["z"].value - 30.0).at[:, 0, 0, 0].set(0.0)
         return IndependentPixels(PixelBernoulli(logits))
 
 

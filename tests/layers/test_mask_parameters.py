@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ctc_jax.layers.mask_parameters import MaskParameters, UnitParameters
 from numpyro.distributions.kl import kl_divergence
 
-from ctc_jax.layers.mask_parameters import MaskParameters, UnitParameters
 from tests.layers.conftest import call, randomized
 
 FEATURES = jax.random.normal(jax.random.key(3), (2, 5, 4))

@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from ctc_jax.layers.masked_draw import divergence, draw, select_values
 from scipy.special import log_expit, log_softmax
 
 from ctc_jax.distributions import BernoulliTimesContinuous, CategoricalTimesContinuous
 from ctc_jax.gradients import CATEGORICAL
-from ctc_jax.layers.masked_draw import divergence, draw, select_values
 from tests.layers.conftest import assert_close_to_mean
 
 KINDS = ["bernoulli", "categorical", "off"]

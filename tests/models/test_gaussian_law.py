@@ -3,9 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from scipy import stats
-
 from ctc_jax.models.gaussian_law import GaussianLaw, of, standard
+from scipy import stats
 
 LOC, SCALE = np.array([[0.5, -1.0], [2.0, 0.0]]), np.array([[0.3, 2.0], [1.0, 0.7]])
 LAW = GaussianLaw(dist.Normal(jnp.asarray(LOC, jnp.float32), jnp.asarray(SCALE, jnp.float32)))

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from ctc_jax.models.latent_chain import Ending, draw, elbo_terms, laws
+from ctc_jax.models.mask_law import MaskLaw
 
 from ctc_jax import gradients
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL, PerSite
 from ctc_jax.gradients.surrogate import zero
-from ctc_jax.models.latent_chain import Ending, draw, elbo_terms, laws
-from ctc_jax.models.mask_law import MaskLaw
 
 KEYS = 2**14
 WEIGHT = 0.6

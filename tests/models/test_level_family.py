@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from ctc_jax.layers import Unpool
 from ctc_jax.layers.mask_parameters import UnitParameters
 from ctc_jax.models.level_family import FAMILIES
+
+from ctc_jax.layers import Unpool
 
 SHAPE = (4, 6, 3)
 NAMES = ["gaussian", "ctc_pool", "ctc_relu"]

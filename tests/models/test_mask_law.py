@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from ctc_jax.models.mask_law import MaskLaw, MaskShape
 from scipy import stats
 
 from ctc_jax.gradients import BERNOULLI, CATEGORICAL
 from ctc_jax.layers.neighborhood_schedule import NeighborhoodSchedule
 from ctc_jax.layers.som_pooling import SOMPooling, neighborhood
-from ctc_jax.models.mask_law import MaskLaw, MaskShape
 
 PLACES, CATEGORIES, COUNT = 2, 3, 20_000
 SHAPES = {

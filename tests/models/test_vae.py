@@ -4,12 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from ctc_jax.models.convolutional import check_halving
 from scipy import stats
 from scipy.special import logsumexp
 
 from ctc_jax.data import Batch
 from ctc_jax.errors import ConfigError
-from ctc_jax.models.convolutional import check_halving
 from ctc_jax.models.vae import VAE
 
 GRID = np.linspace(-9.0, 9.0, 1801)

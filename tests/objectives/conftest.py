@@ -1,46 +1,31 @@
 import itertools
-from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
-from ctc_jax.models import ElboTerms, Model
+from ctc_jax.distributions.masked import MaskedDistribution
+from tests import toys
 
 
-@dataclass(frozen=True)
-class OneLatent(Model):
+class OneLatent(toys.Chain):
     """p(z) = N(0, 1), pixels Bernoulli with logits a z + c, q(z|x) = N(b mean(x), e^s): all of it in `params`."""
 
-    image_shape = (2, 2, 1)
-    mask_kinds = frozenset()
+    def posterior_of(self, name, features, hidden, prior, step):
+        loc = self.params["b"] * features.image.astype(jnp.float32).mean((1, 2, 3))[:, None]
+        return MaskedDistribution(None, None, dist.Normal(loc, jnp.exp(self.params["s"])))
 
-    def recognize(self, params, key, batch):
-        scale = jnp.exp(params["s"])
-        noise = jax.random.normal(key, (len(batch.label),))
-        log_q = jax.scipy.stats.norm.logpdf(noise) - params["s"]
-        return {"z": params["b"] * batch.image.astype(jnp.float32).mean((1, 2, 3)) + scale * noise}, log_q
-
-    def log_joint(self, params, batch, latents):
-        return self.decode(params, latents).log_prob(batch.image) + jax.scipy.stats.norm.logpdf(latents["z"])
-
-    def decode(self, params, latents):
-        logits = latents["z"][:, None, None, None] * params["a"][None] + params["c"]
+    def pixels(self, hidden):
+        logits = hidden[:, None, None, None] * self.params["a"][None] + self.params["c"]
         return IndependentPixels(PixelBernoulli(logits))
-
-    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None, kl_weight=1.0):
-        latents, _ = self.recognize(params, key, batch)
-        loc = params["b"] * batch.image.astype(jnp.float32).mean((1, 2, 3))
-        kl = 0.5 * (jnp.exp(2 * params["s"]) + loc**2 - 1) - params["s"]
-        return ElboTerms(self.decode(params, latents).log_prob(batch.image), {"z": kl})
 
 
 @pytest.fixture(scope="session")
 def one_latent():
-    return OneLatent()
+    return toys.model(OneLatent)
 
 
 @pytest.fixture(scope="session")

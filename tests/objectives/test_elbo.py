@@ -1,31 +1,25 @@
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 
 from ctc_jax import objectives
 from ctc_jax.data import Batch
 from ctc_jax.errors import ConfigError
-from ctc_jax.models import ElboTerms, Model
+from ctc_jax.models import Bound, Masked
 from ctc_jax.objectives import Elbo
+from tests import toys
 
 
-@dataclass(frozen=True)
-class TwoLayers(Model):
+class TwoLayers(toys.Silent):
     """Says what its parameters are: the log-likelihood and the KL of two layers, for each of two images.
 
     Its annealed log-likelihood is the log-likelihood over the inverse temperature.
     """
 
-    image_shape = (1, 1, 1)
-    mask_kinds = frozenset()
-
-    def elbo_terms(self, params, key, batch, mask_annealing=None, step=None, kl_weight=1.0):
-        annealed = 1.0 if mask_annealing is None else mask_annealing
-        return ElboTerms(params["log_likelihood"] / annealed, {"low": params["low"], "high": params["high"]})
+    def bound(self, params, key, batch, *, schedule):
+        annealed = 1.0 if schedule.likelihood is None else schedule.likelihood
+        return Bound(params["log_likelihood"] / annealed, {"low": params["low"], "high": params["high"]})
 
 
 @pytest.fixture
@@ -45,15 +39,8 @@ def evaluate(objective, values, step=0):
     return float(value), {name: float(metric) for name, metric in metrics.items()}, gradient
 
 
-def section(**changes):
-    options = {
-        "kl_warmup_steps": 0,
-        "free_nats": 0.0,
-        "mask_annealing_steps": 0,
-        "mask_annealing_start": 0.1,
-        "mask_annealing_end": 1.0,
-    }
-    return ml_collections.ConfigDict({"name": "elbo", **options, **changes})
+def section(name="elbo", **changes):
+    return {**objectives.SECTION.defaults(), "name": name, "elbo": changes}
 
 
 BATCH = Batch(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int32))
@@ -97,13 +84,13 @@ def test_an_estimate_of_a_kl_below_zero_counts_as_it_is(values):
 def test_a_model_is_told_what_its_kl_costs(values, monkeypatch, step, weight):
     seen = []
 
-    def spy(self, params, key, batch, mask_annealing, step, kl_weight):
-        seen.append(float(jax.lax.stop_gradient(kl_weight)))
-        return ElboTerms(params["log_likelihood"], {})
+    def spy(self, params, key, batch, *, schedule):
+        seen.append((float(schedule.kl_weight), int(schedule.step)))
+        return Bound(params["log_likelihood"], {})
 
-    monkeypatch.setattr(TwoLayers, "elbo_terms", spy)
+    monkeypatch.setattr(TwoLayers, "bound", spy)
     Elbo(kl_warmup_steps=4)(TwoLayers(), values, jax.random.key(0), BATCH, jnp.asarray(step, jnp.int32))
-    assert seen == [weight]
+    assert seen == [(weight, step)]
 
 
 def test_warmup_and_free_nats_together(values):
@@ -135,7 +122,7 @@ def test_gradient_of_the_average_loss_is_that_of_the_exact_bound(one_latent, par
     def exact(params):
         def of_node(node):
             z = params["b"] * mean_of_pixels + jnp.exp(params["s"]) * node
-            return one_latent.decode(params, {"z": z}).log_prob(binary_images.image).mean()
+            return one_latent.decode(params, {"z": Masked(z[:, None])}).log_prob(binary_images.image).mean()
 
         kl = 0.5 * (jnp.exp(2 * params["s"]) + (params["b"] * mean_of_pixels) ** 2 - 1) - params["s"]
         return kl.mean() - weights @ jax.vmap(of_node)(jnp.asarray(nodes, jnp.float32))
@@ -150,7 +137,7 @@ def test_gradient_of_the_average_loss_is_that_of_the_exact_bound(one_latent, par
 
 
 def test_a_model_without_latents_trains_on_its_log_likelihood(values, monkeypatch):
-    monkeypatch.setattr(TwoLayers, "elbo_terms", lambda self, params, *_: ElboTerms(params["log_likelihood"], {}))
+    monkeypatch.setattr(TwoLayers, "bound", lambda self, params, *_, schedule: Bound(params["log_likelihood"], {}))
     loss, metrics, _ = evaluate(Elbo(kl_warmup_steps=4, free_nats=1.0), values)
     assert (loss, metrics) == (7.0, {"log_likelihood_nats": -7.0, "elbo_nats": -7.0, "loss_nats": 7.0})
 
@@ -166,30 +153,25 @@ def test_build_reads_every_option():
     assert objectives.build(section(**options)) == Elbo(**options)
 
 
-@pytest.mark.parametrize("start", [0.0, -0.5, 1.5])
-def test_an_inverse_temperature_outside_zero_to_one_is_refused(start):
-    with pytest.raises(ConfigError) as caught:
-        objectives.build(section(mask_annealing_start=start))
-    assert str(caught.value) == f"config.objective.mask_annealing_start is {start}; allowed: above 0, at most 1"
-
-
-@pytest.mark.parametrize(("key", "value"), [("kl_warmup_steps", -1), ("free_nats", -0.5), ("mask_annealing_steps", -2)])
-def test_a_negative_option_is_refused(key, value):
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("mask_annealing_start", 0.0, "a finite number, above 0, at most 1"),
+        ("mask_annealing_start", 1.5, "a finite number, above 0, at most 1"),
+        ("mask_annealing_end", 0.05, "from mask_annealing_start, 0.06, to 1"),
+        ("mask_annealing_end", 1.5, "a finite number, above 0, at most 1"),
+        ("kl_warmup_steps", -1, "a whole number, 0 or more"),
+        ("free_nats", -0.5, "a finite number, 0 or more"),
+        ("mask_annealing_steps", -2, "a whole number, 0 or more"),
+    ],
+)
+def test_an_option_out_of_its_range_is_refused(key, value, allowed):
     with pytest.raises(ConfigError) as caught:
         objectives.build(section(**{key: value}))
-    assert str(caught.value) == f"config.objective.{key} is {value}; allowed: 0 (off) or more"
+    assert str(caught.value) == f"config.objective.elbo.{key} is {value}; allowed: {allowed}"
 
 
 def test_unknown_name_is_one_line_that_names_the_key():
     message = r"^config\.objective\.name is 'elb0'; allowed: elbo, importance_weighted \(did you mean elbo"
     with pytest.raises(ConfigError, match=message):
         objectives.build(section(name="elb0"))
-
-
-@pytest.mark.parametrize("end", [0.05, 1.5])
-def test_an_end_before_the_start_or_above_one_is_refused(end):
-    with pytest.raises(ConfigError) as caught:
-        objectives.build(section(mask_annealing_end=end))
-    assert str(caught.value) == (
-        f"config.objective.mask_annealing_end is {end}; allowed: from mask_annealing_start, 0.1, to 1"
-    )

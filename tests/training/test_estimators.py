@@ -20,16 +20,21 @@ MASKS = {
     "data__binarization": "dynamic",
     "model__name": "mask_vae",
     "model__latents": 3,
-    "model__categories": 3,
-    "model__prior": "learned",
+    "model__mask_vae__categories": 3,
+    "model__mask_vae__prior": "learned",
     "model__features": 1,
     "model__blocks": 0,
     "likelihood__name": "bernoulli",
-    "likelihood__output_layer": False,
+    "likelihood__bernoulli__output_layer": False,
     **{f"estimator__{name}__width": 4 for name in ("nvil", "relax", "source_baseline", "source_baseline_unbiased")},
 }
-HIERARCHY = {"model__name": "ctc_hierarchy", "model__levels": 1, "likelihood__output_layer": True, "model__channels": 4}
-TWO_OF_TOP = {"model__top": "ctc", "model__latents": 1, "model__categories": 2}
+HIERARCHY = {
+    "model__name": "ctc_hierarchy",
+    "model__ctc_hierarchy__levels": 1,
+    "likelihood__bernoulli__output_layer": True,
+    "model__ctc_hierarchy__channels": 4,
+}
+TWO_OF_TOP = {"model__ctc_hierarchy__top": "ctc", "model__latents": 1, "model__ctc_hierarchy__categories": 2}
 SPACE = ImageSpace((4, 4, 1), 1, 1)
 
 
@@ -39,7 +44,7 @@ def masks(tiny):
 
     def make(estimator, **changes):
         latent = "ctc" if gradients.CATEGORICAL in gradients.REGISTRY[estimator].kinds else "bernoulli_ctc"
-        return tiny(**{**MASKS, "model__latent": latent, "estimator__name": estimator, **changes})
+        return tiny(**{**MASKS, "model__mask_vae__latent": latent, "estimator__name": estimator, **changes})
 
     return make
 
@@ -74,7 +79,7 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
     batch = Batch(jnp.asarray(images), jnp.zeros(64, jnp.int32))
 
     def bound(params, key):
-        terms = model.elbo_terms(params, key, batch)
+        terms = model.bound(params, key, batch)
         return jnp.mean(terms.log_likelihood - terms.kl["z"])
 
     keys = jax.random.split(jax.random.key(1), 512)
@@ -91,25 +96,31 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model__latent": "ctc", "estimator__name": "disarm"}, r"estimator\.name is 'disarm'; .*categorical masks"),
-        ({"model__latent": "bernoulli", "estimator__name": "gumbel_rao"}, r"'gumbel_rao'; .*bernoulli masks"),
-        ({"model__latent": "bernoulli", "estimator__name": "pathwise"}, r"'pathwise'; .*rloo"),
+        (
+            {"model__mask_vae__latent": "ctc", "estimator__name": "disarm"},
+            r"estimator\.name is 'disarm'; .*categorical masks",
+        ),
+        ({"model__mask_vae__latent": "bernoulli", "estimator__name": "gumbel_rao"}, r"'gumbel_rao'; .*bernoulli masks"),
+        ({"model__mask_vae__latent": "bernoulli", "estimator__name": "pathwise"}, r"'pathwise'; .*rloo"),
         ({"model__latents": 20, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 20 masks of 2"),
         ({"estimator__name": "rloo", "estimator__rloo__samples": 1}, r"estimator\.rloo\.samples is 1"),
-        ({"model__name": "mlp_vae", "model__features": 2, "estimator__name": "rloo"}, r"'rloo'; .*pathwise"),
+        ({"model__name": "mlp_vae", "estimator__name": "rloo"}, r"'rloo'; .*pathwise"),
         (
-            {**HIERARCHY, "estimator__name": "rloo", "objective__free_nats": 1.0},
+            {**HIERARCHY, "estimator__name": "rloo", "objective__elbo__free_nats": 1.0},
             r"free_nats is 1\.0; allowed: 0 with .* rloo",
         ),
         ({**HIERARCHY, "estimator__name": "single_flips"}, r"'single_flips'; .*without a linear layer.*reinmax"),
         ({**HIERARCHY, "estimator__name": "enumerate"}, r"at most 65,536 rewards .* 16 masks of 4"),
         # 65,536 masks of level 1, each of which meets both of the top.
         (
-            {**HIERARCHY, "model__channels": 2, **TWO_OF_TOP, "estimator__name": "enumerate"},
+            {**HIERARCHY, "model__ctc_hierarchy__channels": 2, **TWO_OF_TOP, "estimator__name": "enumerate"},
             r"at most 65,536 rewards .* 8 masks of 4 and 1 masks of 2",
         ),
-        ({**HIERARCHY, "model__families": "ctc_relu", "estimator__name": "gumbel_rao"}, r"bernoulli masks.*straight_"),
-        ({"model__features": 2, "estimator__name": "rloo"}, r"model\.features is 2; .*one a channel"),
+        (
+            {**HIERARCHY, "model__ctc_hierarchy__families": "ctc_relu", "estimator__name": "gumbel_rao"},
+            r"bernoulli masks.*straight_",
+        ),
+        ({"model__features": 2, "estimator__name": "rloo"}, r"model\.features is 2; .*one for each channel"),
     ],
 )
 def test_what_does_not_fit_is_refused_when_the_model_is_built(tiny, changes, words):
@@ -119,7 +130,7 @@ def test_what_does_not_fit_is_refused_when_the_model_is_built(tiny, changes, wor
 
 
 def test_the_mean_image_is_that_of_the_training_part_and_is_known_where_it_is_asked_for(masks):
-    experiment = training.build(masks("rloo", model__centered=True))
+    experiment = training.build(masks("rloo", model__mask_vae__centered=True))
     images = experiment.dataset.train.images.astype(np.float64)
     np.testing.assert_allclose(experiment.space.mean, images.mean(axis=0).ravel() / 255, atol=1e-6)
     assert experiment.model.network.mean_image == experiment.space.mean
@@ -148,7 +159,7 @@ def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(mas
     _, broken = run(config, tmp_path / "broken")
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(broken), strict=True):
         np.testing.assert_array_equal(a, b)
-    learned = whole.params["estimator"]["level_1"] if changes else whole.params["estimator"]
+    learned = whole.params["estimator"]["level_1" if changes else "z"]
     assert learned["moving_averages"]["signal"] != 0
     run(config, tmp_path / "one", mesh=data_mesh(jax.devices()[:1]))
     lines = [read_history(tmp_path / name) for name in ("whole", "one")]
@@ -158,7 +169,7 @@ def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(mas
 
 @pytest.mark.parametrize("changes", [{}, HIERARCHY], ids=["mask_vae", "ctc_hierarchy"])
 def test_the_importance_weighted_objective_trains_masks(masks, changes):
-    objective = {"objective__name": "importance_weighted", "objective__samples": 3}
+    objective = {"objective__name": "importance_weighted", "objective__importance_weighted__samples": 3}
     config = masks("rloo", **objective, train__steps=200, train__learning_rate=0.05, **changes)
     model = training.build_model(config, SPACE)
     step = training.build_step(config, model)

@@ -41,7 +41,8 @@ def test_features_that_the_data_cannot_have_are_refused_before_training(tiny):
 
 
 def test_levels_may_have_estimators_of_their_own(tiny):
-    hierarchy = {"model__name": "ctc_hierarchy", "model__levels": 2, "model__families": "ctc_relu,ctc_pool"}
+    hierarchy = {"model__name": "ctc_hierarchy", "model__ctc_hierarchy__levels": 2}
+    hierarchy |= {"model__ctc_hierarchy__families": "ctc_relu,ctc_pool"}
     names = {"level_1": "straight_through", "level_2": "gumbel_rao"}
     model = training.build(tiny(**hierarchy, estimator__name=",".join(names.values()))).model
     for latent, name in names.items():

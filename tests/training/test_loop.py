@@ -80,7 +80,7 @@ def test_data_that_do_not_fit_the_device_give_the_same_run(tiny, tmp_path):
 
 
 def test_one_bad_step_is_named_dropped_and_survived(tiny, tmp_path, monkeypatch):
-    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", lambda config: Poisoned())
+    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", Poisoned)
     outcome, said, experiment = run(tiny(), tmp_path)
     assert outcome is Outcome.FINISHED
     assert "step 6: kl_nats/z is nan; its update is dropped and the state is that of step 5" in said
@@ -91,7 +91,7 @@ def test_one_bad_step_is_named_dropped_and_survived(tiny, tmp_path, monkeypatch)
 
 def test_two_bad_steps_in_a_row_stop_the_run_with_its_last_good_state(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(Poisoned, "ever_after", True)
-    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", lambda config: Poisoned())
+    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", Poisoned)
     outcome, said, experiment = run(tiny(), tmp_path)
     assert outcome is Outcome.DIVERGED
     assert "two steps in a row were not finite: stopped" in said
@@ -106,7 +106,7 @@ def test_two_bad_steps_in_a_row_stop_the_run_with_its_last_good_state(tiny, tmp_
 @pytest.mark.parametrize("per_call", [1, 12])
 def test_bad_steps_of_one_log_interval_are_all_told(tiny, tmp_path, monkeypatch, per_call):
     monkeypatch.setattr(Poisoned, "bad", (0, 2, 4, 6, 8))
-    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", lambda config: Poisoned())
+    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", Poisoned)
     rare = {f"train__{key}_every": 12 for key in ("log", "evaluate", "checkpoint")}
     outcome, said, _ = run(tiny(train__steps_per_call=per_call, **rare), tmp_path)
     assert outcome is Outcome.FINISHED
@@ -116,7 +116,7 @@ def test_bad_steps_of_one_log_interval_are_all_told(tiny, tmp_path, monkeypatch,
 
 def test_steps_after_the_stop_are_none(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(Poisoned, "ever_after", True)
-    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", lambda config: Poisoned())
+    monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", Poisoned)
     rare = {f"train__{key}_every": 12 for key in ("log", "evaluate", "checkpoint")}
     outcome, said, _ = run(tiny(train__steps_per_call=12, **rare), tmp_path)
     assert outcome is Outcome.DIVERGED

@@ -5,15 +5,14 @@ import optax
 import pytest
 
 from ctc_jax.data import Batch
-from ctc_jax.models import Model
 from ctc_jax.training.step import TrainStep, first_bad
+from tests import toys
 
 
-class Line(Model):
+class Line(toys.Silent):
     """One parameter, whose loss on a batch is (w - mean of the labels)^2; a label of -1 gives a NaN."""
 
     image_shape = (1, 1, 1)
-    mask_kinds = frozenset()
 
     def init(self, key):
         return {"w": jnp.zeros(())}

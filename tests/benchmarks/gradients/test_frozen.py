@@ -18,7 +18,9 @@ from ctc_jax.models import ImageSpace
 def frozen():
     """A model of two CTC masks of three on 2x2 pixels, its parameters, and a batch of four images."""
     config = mnist_bernoulli_latents.get_config()
-    config.update_from_flattened_dict({"model.latent": "ctc", "model.latents": 2, "model.categories": 3})
+    config.update_from_flattened_dict(
+        {"model.mask_vae.latent": "ctc", "model.latents": 2, "model.mask_vae.categories": 3}
+    )
     model = training.build_model(config, ImageSpace((2, 2, 1), 1, 1))
     images = np.random.default_rng(0).integers(0, 2, (4, 2, 2, 1)).astype(np.uint8)
     return model, jax.jit(model.init)(jax.random.key(3)), Batch(jnp.asarray(images), jnp.zeros(4, jnp.int32))

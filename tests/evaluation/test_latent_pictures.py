@@ -7,19 +7,19 @@ from PIL import Image
 from configs import base
 from ctc_jax import training
 from ctc_jax.data import Batch, Split
-from ctc_jax.evaluation.hierarchy_pictures import POSITIONS, _of_window, draw_hierarchy_pictures
+from ctc_jax.evaluation.latent_pictures import WINDOW_COLORS, _of_choice, draw_latent_pictures
 from ctc_jax.evaluation.pictures import draw_pictures
-from ctc_jax.models import ImageSpace
+from ctc_jax.models import ImageSpace, Masked
 from ctc_jax.reporting import grid, mean_and_samples
 
 TINY = {
     "model.name": "ctc_hierarchy",
-    "model.levels": 2,
+    "model.ctc_hierarchy.levels": 2,
     "model.width": 3,
     "model.blocks": 0,
     "model.features": 2,
     "model.latents": 2,
-    "model.channels": 4,
+    "model.ctc_hierarchy.channels": 4,
     "likelihood.name": "bernoulli",
 }
 IMAGES = np.random.default_rng(0).integers(0, 2, (10, 8, 8, 1)).astype(np.uint8)
@@ -33,7 +33,7 @@ def build():
     def make(families):
         masked = families not in ("none", "gaussian")
         estimator = "straight_through" if masked else "pathwise"
-        config = base.experiment({**TINY, "model.families": families, "estimator.name": estimator})
+        config = base.experiment({**TINY, "model.ctc_hierarchy.families": families, "estimator.name": estimator})
         model = training.build_model(config, ImageSpace((8, 8, 1), 1, 1))
         random = np.random.default_rng(1)
         params = jax.jit(model.init)(jax.random.key(0))
@@ -47,7 +47,7 @@ def pooled(build, tmp_path_factory):
     """A model, its parameters, and the pictures drawn."""
     model, params = build("ctc_pool,ctc_relu")
     folder = tmp_path_factory.mktemp("run")
-    pictures = draw_hierarchy_pictures(model, params, SPLIT, folder, levels=1, seed=3)
+    pictures = draw_latent_pictures(model, params, SPLIT, folder, levels=1, seed=3)
     return model, params, {picture.png_path.stem: np.asarray(Image.open(picture.png_path)) for picture in pictures}
 
 
@@ -59,7 +59,7 @@ def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
     model, params, drawn = pooled
     of_codes, of_draws = jax.random.split(jax.random.key(3))
     latents, _ = jax.jit(model.generate, static_argnums=2)(params, of_codes, 8)
-    below = jax.jit(lambda key: model.generate_below(params, key, {"top": latents["top"]})[1].mean)
+    below = jax.jit(lambda key: model.generate(params, key, 8, given={"top": latents["top"]})[1].mean)
     images = np.stack([below(key) for key in jax.random.split(of_draws, 7)], axis=1)
     assert np.abs(images - images.mean(axis=1, keepdims=True)).max() > 0.05
     expected = mean_and_samples(images.mean(axis=1), images, levels=1, heading="draws below").astype(int)
@@ -69,8 +69,9 @@ def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
 def test_with_its_own_masks_an_image_is_its_reconstruction(pooled):
     model, params, drawn = pooled
     batch = Batch(jnp.asarray(IMAGES[:6]), jnp.zeros(6, jnp.int32))
-    latents, _ = jax.jit(model.recognize)(params, jax.random.key(3), batch)
-    own = np.asarray(jax.jit(model.decode)(params, latents).mean)
+    own = np.asarray(
+        jax.jit(lambda params, key: model.infer(params, key, batch).pixels.mean)(params, jax.random.key(3))
+    )
     gray = np.full_like(own[:1], 0.5)
     alone = grid(np.concatenate([gray, own]), 7, levels=1).astype(int)
     cell = alone.shape[0]  # with its gaps
@@ -86,16 +87,16 @@ def test_values_at_the_row_are_put_where_the_mask_of_the_column_is(pooled):
     """Cell (1, 4), with loops: values of image 1 at the positions of image 4, gates and top code of image 1."""
     model, params, drawn = pooled
     batch = Batch(jnp.asarray(IMAGES[:6]), jnp.zeros(6, jnp.int32))
-    latents = {name: np.array(of) for name, of in jax.jit(model.recognize)(params, jax.random.key(3), batch)[0].items()}
+    latents = jax.jit(lambda key: model.infer(params, key, batch).latents)(jax.random.key(3))
+    value, mask = (np.asarray(of) for of in latents["level_1"])
     values_of, masks_of = 1, 4
-    mixed = np.zeros_like(latents["level_1"][:1])
+    mixed = np.zeros_like(value[:1])
     for place in range(mixed.shape[1]):
-        [value] = [value for value in latents["level_1"][values_of, place] if value != 0]
-        [position] = np.flatnonzero(latents["level_1"][masks_of, place])
-        mixed[0, place, position] = value
-    assert (mixed[0] != latents["level_1"][values_of]).any()
-    own = {name: jnp.asarray(of[values_of : values_of + 1]) for name, of in latents.items()}
-    expected = np.asarray(jax.jit(model.decode)(params, {**own, "level_1": jnp.asarray(mixed)}).mean)
+        mixed[0, place, mask[masks_of, place].argmax()] = value[values_of, place, mask[values_of, place].argmax()]
+    assert (mask[values_of] != mask[masks_of]).any()
+    own = jax.tree.map(lambda leaf: leaf[values_of : values_of + 1], latents)
+    own["level_1"] = Masked(jnp.asarray(mixed), jnp.asarray(mask[masks_of : masks_of + 1]))
+    expected = np.asarray(jax.jit(model.decode)(params, own).mean)
     step = drawn["what_where"].shape[1] // 7
     row, column = (slice(2 + (image + 1) * step, (image + 2) * step) for image in (values_of, masks_of))
     alone = grid(expected, 1, levels=1).astype(int)[2:-2, 2:-2]
@@ -109,7 +110,7 @@ def test_where_all_positions_are_alike_is_black_and_an_open_gate_is_white(build,
         logits = params[name]["parameters"]["logits"]
         params[name]["parameters"]["logits"] = jax.tree.map(jnp.zeros_like, logits)
     params["priors_1"]["parameters"]["logits"]["bias"] += 60.0
-    draw_hierarchy_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)
+    draw_latent_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)
     picture = np.asarray(Image.open(tmp_path / "masks.png"))
     columns = 1 + 3 + 3
     step = picture.shape[1] // columns
@@ -120,18 +121,18 @@ def test_where_all_positions_are_alike_is_black_and_an_open_gate_is_white(build,
 
 def test_a_certain_position_has_its_color():
     probs = np.eye(4)[None, None]
-    np.testing.assert_array_equal(_of_window(probs)[0, 0], POSITIONS)
-    np.testing.assert_allclose(_of_window(0.5 * probs + 0.125)[0, 0], 0.5 * POSITIONS)
+    np.testing.assert_array_equal(_of_choice(probs)[0, 0], WINDOW_COLORS)
+    np.testing.assert_allclose(_of_choice(0.5 * probs + 0.125)[0, 0], 0.5 * WINDOW_COLORS)
 
 
 def test_colors_are_told_apart():
-    apart = np.abs(POSITIONS[:, None] - POSITIONS[None]).sum(-1) + 1e3 * np.eye(4)
+    apart = np.abs(WINDOW_COLORS[:, None] - WINDOW_COLORS[None]).sum(-1) + 1e3 * np.eye(4)
     assert apart.min() > 100
 
 
 def test_without_levels_there_is_nothing_to_show_and_without_masks_one_picture(build, tmp_path):
     for families, names in (("none", []), ("gaussian", ["one_code"])):
-        found = draw_hierarchy_pictures(*build(families), SPLIT, tmp_path / families, levels=1, seed=0)
+        found = draw_latent_pictures(*build(families), SPLIT, tmp_path / families, levels=1, seed=0)
         assert [picture.png_path.stem for picture in found] == names
 
 
