@@ -11,6 +11,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from ctc_jax.cli import interrupts
 
@@ -51,12 +52,18 @@ def main(argv: list[str]) -> int:
             config=CONFIG.value,
             mode=MODE.value,
         )
-    return modes.execute(CONFIG.value, workdir=workdir, mode=MODE.value, command=[sys.executable, *sys.argv])
+    command = [sys.executable, *sys.argv]
+    return modes.execute(CONFIG.value, defaults=defaults(), workdir=workdir, mode=MODE.value, command=command)
+
+
+def defaults() -> dict[str, Any]:
+    """The default of every dotted key."""
+    return flatten(base.get_config().to_dict())
 
 
 def start() -> None:
     """Reads the command line and ends the process with the exit code."""
-    parser = command_line.parser(__doc__, lambda: flatten(base.get_config().to_dict()))
+    parser = command_line.parser(__doc__, defaults)
     app.run(command_line.one_line(main), flags_parser=parser)
 
 

@@ -116,6 +116,15 @@ def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_
     assert "importance samples 6" in output
     assert f"the data in {tmp_path / 'moved.npz'} are not those that the run was trained on" in output
 
+    process = start(environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--mode=evaluate")
+    for line in process.stdout:
+        if line.startswith("evaluating step"):
+            break
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == SAVED_EXIT_CODE, output
+    assert [line.split(";")[0] for line in output.splitlines()] == ["interrupted"]
+
     code, output = launch(
         environment, *TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--config.train.steps=40"
     )

@@ -33,11 +33,14 @@ DIVERGED_EXIT_CODE = 3
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
 
 
-def execute(config: ml_collections.ConfigDict, *, workdir: Path, mode: str, command: list[str]) -> int:
+def execute(
+    config: ml_collections.ConfigDict, *, defaults: Mapping[str, Any], workdir: Path, mode: str, command: list[str]
+) -> int:
     """Runs one mode and returns the exit code.
 
     Args:
       config: the whole config.
+      defaults: of its keys, dotted; a run whose config lacks one has the default.
       workdir: directory of the run.
       mode: train, evaluate, sample or report.
       command: the command line, for provenance and for saying how to go on.
@@ -54,7 +57,10 @@ def execute(config: ml_collections.ConfigDict, *, workdir: Path, mode: str, comm
     if mode != "train":
         runs.read_config(workdir)  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "report", *data.WHERE)
-    with interrupts.noted() as signals, runs.claim(workdir, config.to_dict(), free=free) as claimed:
+    with (
+        interrupts.noted() as signals,
+        runs.claim(workdir, config.to_dict(), free=free, defaults=defaults) as claimed,
+    ):
         work = _Work(config, claimed, signals, command)
         try:
             codes = (stage(work) for stage in stages)

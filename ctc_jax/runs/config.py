@@ -28,18 +28,21 @@ def read_config(workdir: Path) -> dict[str, Any]:
     return read_json(Path(workdir) / "config.json")
 
 
-def check_same(workdir: Path, config: Mapping[str, Any], free: tuple[str, ...]) -> None:
+def check_same(
+    workdir: Path, config: Mapping[str, Any], free: tuple[str, ...] = (), defaults: Mapping[str, Any] | None = None
+) -> None:
     """Refuses a config that is not that of the run in `workdir`.
 
     Args:
       workdir: holds a run.
       config: nested config of the start.
       free: keys and sections in which the two may differ.
+      defaults: of keys, dotted, that the run's config may lack.
 
     Raises:
       UserError: they differ elsewhere; the message lists the keys.
     """
-    old, new = flatten(read_config(workdir)), flatten(config)
+    old, new = {**(defaults or {}), **flatten(read_config(workdir))}, flatten(config)
     keys = (key for key in old.keys() | new.keys() if not any(f"{key}.".startswith(f"{part}.") for part in free))
     differing = sorted(key for key in keys if old.get(key, ABSENT) != new.get(key, ABSENT))
     if differing:

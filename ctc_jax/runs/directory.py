@@ -35,7 +35,13 @@ def expand(workdir: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = ()) -> Iterator[Path]:
+def claim(
+    workdir: Path,
+    config: Mapping[str, Any],
+    *,
+    free: tuple[str, ...] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> Iterator[Path]:
     """Makes or reopens the directory for one run, and holds it against any other until the block ends.
 
     What a start that was killed left is removed. A block that ends before `begin` leaves nothing. Of several processes
@@ -45,6 +51,7 @@ def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = (
       workdir: the directory; made when absent.
       config: nested config of the run.
       free: keys and sections in which the config may differ from that of the run found there.
+      defaults: of keys, dotted, that the config of the run found there may lack.
 
     Raises:
       UserError: it cannot be written, holds something else, holds a run of another config, or is in use.
@@ -63,7 +70,7 @@ def claim(workdir: Path, config: Mapping[str, Any], *, free: tuple[str, ...] = (
                     if temporary_of(left.name) in REPLACED:
                         left.unlink(missing_ok=True)
                 if (workdir / "config.json").exists():
-                    check_same(workdir, config, free)
+                    check_same(workdir, config, free, defaults)
                 yield workdir
             finally:
                 if not (workdir / "config.json").exists():
