@@ -30,7 +30,7 @@ def in_outputs(model: Model, estimator, params, key, batch: Batch) -> dict[str, 
             "posterior": {**params["posterior"], "bias": bias},
             "first": {**params["first"], "kernel": rows},
         }
-        return jnp.mean(ready.elbo_terms(moved, key, batch).log_likelihood)
+        return jnp.mean(ready.bound(moved, key, batch).log_likelihood)
 
     bias, rows = jax.grad(expected, argnums=(0, 1))(params["posterior"]["bias"], params["first"]["kernel"])
     logits, locations, _ = jnp.split(bias, 3)

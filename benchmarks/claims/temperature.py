@@ -14,6 +14,7 @@ from benchmarks.harness.pictures import save_figure
 from benchmarks.harness.snapshots import COLORS, configuration, first_images, frozen_batch
 from ctc_jax import training
 from ctc_jax.evaluation.bounds import evaluate_elbo
+from ctc_jax.models import Schedule
 
 
 def temperature(arguments) -> list[dict]:
@@ -53,7 +54,7 @@ def curve(config, name: str, start: float, end: float, arguments) -> list[dict]:
         def gradient(key):
             def expected(layer):
                 moved = {**params, "posterior": layer}
-                return jnp.mean(model.elbo_terms(moved, key, batch, step=step).log_likelihood)
+                return jnp.mean(model.bound(moved, key, batch, schedule=Schedule(step)).log_likelihood)
 
             return jax.flatten_util.ravel_pytree(jax.grad(expected)(params["posterior"]))[0]
 

@@ -5,7 +5,6 @@ What is drawn is the gradient of the mean over a batch of E log p(x|z): the KL i
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -16,41 +15,43 @@ from jaxtyping import Array, Float, Key
 
 from benchmarks.gradients.statistics import Draws
 from ctc_jax.data import Batch
-from ctc_jax.gradients import AbstractEstimator
-from ctc_jax.models.mask_vae import MaskVAE
+from ctc_jax.gradients import AbstractEstimator, Nested
+from ctc_jax.models import ChainModel
+from ctc_jax.models.chain_model import LEARNED
 from ctc_jax.training import moving_averages
 
-# What an estimator's share of the parameters is called in a mask VAE.
-LEARNED = "estimator"
 # The encoder's layers.
 ENCODER = ("down", "posterior")
 
 
-@dataclass(frozen=True)
-class Shifted:
+def shifted(
+    estimator: AbstractEstimator,
+    logits: Float[Array, "batch ..."],
+    values: Float[Array, "batch ..."],
+    key: Key[Array, ""] | None = None,
+) -> Nested:
     """An estimator at logits and values to which something is added, in which the gradient is then taken.
 
-    Attributes:
+    Args:
       estimator: any.
       logits: of the shape of the mask logits.
       values: of the same shape.
       key: of the masks in place of the one given; None is the latter.
     """
 
-    estimator: Callable
-    logits: Float[Array, "batch ..."]
-    values: Float[Array, "batch ..."]
-    key: Key[Array, ""] | None = None
+    class Shifted(Nested):
+        unbiased, kinds = estimator.unbiased, estimator.kinds
 
-    def __call__(self, key, logits, reward, **options):
-        """As the estimator's."""
-        moved = reward._replace(values=reward.values + self.values)
-        return self.estimator(key if self.key is None else self.key, logits + self.logits, moved, **options)
+        def estimate(self, given_key, given_logits, reward, **given):
+            moved = reward._replace(values=reward.values + values)
+            return estimator(given_key if key is None else key, given_logits + logits, moved, **given)
+
+    return Shifted()
 
 
 def draw(
-    model: MaskVAE,
-    estimator: Callable,
+    model: ChainModel,
+    estimator: AbstractEstimator,
     params: Any,
     key: Key[Array, ""],
     batch: Batch,
@@ -61,19 +62,20 @@ def draw(
     The gradient in the values, which a mask alone has not, is that in their locations. With a `values_key`, every draw
     has the same values' noise, so that all variance is the masks'.
     """
-    shape = (len(batch.image), *model.network.latent.shape)
+    (site,) = model.mask_sites
+    shape = (len(batch.image), *site.shape)
     encoder = {name: value for name, value in params.items() if name.startswith(ENCODER)}
 
     def expected(logits, values, encoder):
         held = values_key is not None
-        shifted = dataclasses.replace(model, estimator=Shifted(estimator, logits, values, key if held else None))
-        terms = shifted.elbo_terms({**params, **encoder}, values_key if held else key, batch)
-        return jnp.mean(terms.log_likelihood)
+        moved = dataclasses.replace(model, estimator=shifted(estimator, logits, values, key if held else None))
+        bound = moved.bound({**params, **encoder}, values_key if held else key, batch)
+        return jnp.mean(bound.log_likelihood)
 
     shift = jnp.zeros(shape)
     logits, values, in_encoder = jax.grad(expected, argnums=(0, 1, 2))(shift, shift, encoder)
     found = {"logits": logits.ravel(), "encoder": jax.flatten_util.ravel_pytree(in_encoder)[0]}
-    return {**found, "values": values.ravel()} if model.network.latent.valued else found
+    return {**found, "values": values.ravel()} if site.valued else found
 
 
 class Running(NamedTuple):
@@ -94,7 +96,7 @@ class Sampler:
       draw: `(model, estimator, params, key, batch)` to one estimate, flat parts by name.
     """
 
-    def __init__(self, model: MaskVAE, estimator: AbstractEstimator, draw: Callable = draw):
+    def __init__(self, model: ChainModel, estimator: AbstractEstimator, draw: Callable = draw):
         self.model, self.estimator, self.draw = model, estimator, draw
         self._zeros: dict[str, Array] | None = None
         self._step = jax.jit(self._accumulate, donate_argnums=0)
@@ -159,12 +161,12 @@ class Sampler:
         return Running(count, mean, scatter, cosines)
 
 
-def whole_gradient(model: MaskVAE, estimator: AbstractEstimator) -> Callable[[Any, Key[Array, ""], Batch], Any]:
+def whole_gradient(model: ChainModel, estimator: AbstractEstimator) -> Callable[[Any, Key[Array, ""], Batch], Any]:
     """`(params, key, batch)` to the gradient in all parameters, as a step of training takes it; compiled."""
     ready = dataclasses.replace(model, estimator=estimator)
 
     def surrogate(params, key, batch):
-        return jnp.mean(ready.elbo_terms(params, key, batch).log_likelihood)
+        return jnp.mean(ready.bound(params, key, batch).log_likelihood)
 
     return jax.jit(jax.grad(surrogate))
 
@@ -178,7 +180,7 @@ class Learner:
       learning_rate: Adam's; moving averages take their own steps.
     """
 
-    def __init__(self, model: MaskVAE, estimator: AbstractEstimator, learning_rate: float = 1e-3):
+    def __init__(self, model: ChainModel, estimator: AbstractEstimator, learning_rate: float = 1e-3):
         self.model, self.estimator = model, estimator
         self.optimizer = moving_averages.apart(optax.adam(learning_rate))
         self._step = jax.jit(self._one)
@@ -193,10 +195,11 @@ class Learner:
           seed: of the start and of the masks.
         """
         height, width, channels = self.model.image_shape
-        key, shape = jax.random.key(seed), self.model.network.latent.shape
-        learned = self.estimator.init(jax.random.fold_in(key, 0), shape, height * width * channels)
+        key, (site,) = jax.random.key(seed), self.model.mask_sites
+        learned = self.estimator.init(jax.random.fold_in(key, 0), site.shape, height * width * channels)
         if not learned:
             return params
+        learned = {site.name: learned}
         state = self.optimizer.init(learned)
         for number in range(steps):
             learned, state = self._step(learned, state, params, key, np.uint32(number), batches(number))
@@ -207,7 +210,7 @@ class Learner:
 
         def loss(learned):
             step_key = jax.random.fold_in(key, number + 1)
-            return -jnp.mean(ready.elbo_terms({**params, LEARNED: learned}, step_key, batch).log_likelihood)
+            return -jnp.mean(ready.bound({**params, LEARNED: learned}, step_key, batch).log_likelihood)
 
         updates, state = self.optimizer.update(jax.grad(loss)(learned), state, learned)
         return optax.apply_updates(learned, updates), state

@@ -32,7 +32,7 @@ from configs import cifar_hierarchy, hierarchy
 from ctc_jax.data import Batch
 from ctc_jax.gradients import REGISTRY, AbstractEstimator, SinglePass
 from ctc_jax.gradients.estimator import BOTH
-from ctc_jax.models.ctc_hierarchy import CTCHierarchy
+from ctc_jax.models import ChainModel
 
 SHAPES = {"data.name": "shapes", "likelihood.name": "ctc", "likelihood.ctc.components": 5, "train.clip_norm": 1_000.0}
 CONFIGS = {"shapes": lambda: hierarchy.experiment(SHAPES, ""), "cifar10": cifar_hierarchy.get_config}
@@ -71,7 +71,7 @@ class Candidate:
 
 
 def draw(
-    model: CTCHierarchy, estimators: Sequence[AbstractEstimator], params: Any, key: Key[Array, ""], batch: Batch
+    model: ChainModel, estimators: Sequence[AbstractEstimator], params: Any, key: Key[Array, ""], batch: Batch
 ) -> dict[str, Float[Array, " components"]]:
     """One estimate of the gradient of the batch's mean ELBO, nats, flat, by part of the recognition model.
 
@@ -82,8 +82,8 @@ def draw(
     ready = dataclasses.replace(model, estimator=estimators[0] if len(estimators) == 1 else either(estimators, chosen))
 
     def elbo(params):
-        terms = ready.elbo_terms(params, key, batch)
-        return jnp.mean(terms.log_likelihood - sum(terms.kl.values()))
+        bound = ready.bound(params, key, batch)
+        return jnp.mean(bound.log_likelihood - sum(bound.kl.values()))
 
     found = jax.grad(elbo)(params)
     parts = {

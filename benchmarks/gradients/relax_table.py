@@ -53,13 +53,12 @@ def train(name: str, arguments) -> dict:
     )
     split = experiment.dataset.train
     held = Batch(jnp.asarray(split.images[: arguments.images]), jnp.asarray(split.labels[: arguments.images]))
-    model = dataclasses.replace(experiment.model, estimator=None)
 
     @jax.jit
     @jax.vmap
     def elbo(params, key):
-        terms = model.elbo_terms(params, key, held)
-        return jnp.mean(terms.log_likelihood - sum(terms.kl.values()))
+        trace = experiment.model.infer(params, key, held)
+        return jnp.mean(trace.log_likelihood - sum(site.kl for site in trace.sites.values()))
 
     reached, curve = [], []
     started = time.perf_counter()

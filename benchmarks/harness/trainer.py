@@ -39,8 +39,9 @@ class Trainer:
             step = dataclasses.replace(self.experiment.step, model=model)
             self.experiment = dataclasses.replace(self.experiment, model=model, step=step)
         self.count = steps_per_call or self.experiment.steps_per_call
-        self.call = jax.jit(self.experiment.step, donate_argnums=0)
-        self.state = jax.jit(self.experiment.step.init, out_shardings=self.experiment.sharding)()
+        sharding = self.experiment.sharding
+        self.call = jax.jit(self.experiment.step, donate_argnums=0, out_shardings=(sharding, None))
+        self.state = jax.jit(self.experiment.step.init, out_shardings=sharding)()
         self.step = 0
 
     def advance(self, calls: int) -> list[dict[str, jax.Array]]:

@@ -13,18 +13,19 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from ctc_jax.models.gaussian_law import standard
-from ctc_jax.models.hierarchy_network import HierarchyNetwork
-from ctc_jax.models.level_family import WINDOW
 from jaxtyping import Array, Float, Key
 from ml_collections import ConfigDict
 
 from benchmarks.harness.trainer import Trainer
 from benchmarks.harness.worker import serve
 from ctc_jax.data import Batch
-from ctc_jax.layers import depth_to_space, positionwise
-from ctc_jax.models.ctc_hierarchy import TOP, CTCHierarchy
-from ctc_jax.models.model import ElboTerms, Params, pixel_log_prob
+from ctc_jax.layers import StochasticMaxPool, StochasticReLU, depth_to_space, positionwise
+from ctc_jax.layers.dense_ctc import DenseCTC
+from ctc_jax.models import END, Bound, ChainModel, Masked, Params, Schedule
+from ctc_jax.models.chain import log_likelihood, sampled
+from ctc_jax.models.networks.hierarchy import TOP
+
+WINDOW = (2, 2)
 
 Features = Float[Array, "batch height width channels"]
 
@@ -44,72 +45,57 @@ class DeterministicHierarchy:
 
     A level is the limit of the hierarchy's q: logits tied to locations by a beta without bound, scales of 0. It has no
     prior, and so neither logits nor scales; switches and values reach the decoder for free. The code at the top stays
-    Gaussian. Inference is top-down.
+    Gaussian. Inference is top-down. It answers what training asks of a model, and no more.
 
     Attributes:
-      network: of the hierarchy.
+      hierarchy: whose network it is.
     """
 
-    network: HierarchyNetwork
-    mask_kinds: ClassVar[frozenset[str]] = frozenset()
-    mask_levels: ClassVar[int] = 0
+    hierarchy: ChainModel
+    mask_sites: ClassVar[tuple] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width, channels."""
-        return self.network.image_shape
+        return self.hierarchy.image_shape
 
     def init(self, key: Key[Array, ""]) -> Params:
         """Those of the hierarchy's parameters that are used here."""
-        params = self.network.init(key, jnp.zeros((1, *self.image_shape), jnp.int32))["params"]
-        used = {name: value for name, value in params.items() if not name.startswith("priors")}
+        used = {name: value for name, value in self.hierarchy.init(key).items() if not name.startswith("priors")}
         return {name: {"loc": value["loc"]} if name.startswith("posteriors") else value for name, value in used.items()}
 
-    def elbo_terms(
-        self, params: Params, key: Key[Array, ""], batch: Batch, mask_annealing=None, step=None, kl_weight=1.0
-    ) -> ElboTerms:
+    def bound(self, params: Params, key: Key[Array, ""], batch: Batch, *, schedule: Schedule = END) -> Bound:
         """One draw of the likelihood, and the KL of the top code: a bound of an autoencoder with skip connections."""
-        del step, kl_weight
-        hidden, found = self._apply(params, "scaled", batch.image), []
-        for level in range(len(self.network.families)):
-            hidden = self._apply(params, "recognized", level, hidden)
-            found.append(hidden)
-        law = self._apply(params, "top_law", self._apply(params, "recognized", len(found), hidden))
-        hidden = self._apply(params, "start", law.draw_values(key))
-        for level in reversed(range(len(found))):
-            hidden = self._apply(params, "expand", level, hidden)
-            loc = self._location(params, level, found[level], hidden)
-            latent = keep_largest(loc) if self.network.families[level].pooled else nn.relu(loc)
-            hidden = self._apply(params, "merge", level, hidden, latent)
-        pixels = self._apply(params, "pixels", hidden)
-        log_likelihood = pixel_log_prob(pixels, batch.image, mask_annealing)
-        return ElboTerms(log_likelihood, {TOP: law.kl(standard(len(batch.image), self.network.latents))})
+        network, count = self.hierarchy.bound_network(params), len(batch.image)
+        features, prior = network.encode(batch), network.prior_of(TOP, count)
+        top = sampled(key)(0, TOP, network.posterior_of(TOP, features, count, prior, None), prior, None)
+        hidden = network.advance(TOP, count, top.latent)
+        for name, level in network.levels.items():
+            family = network.families[level]
+            loc = self._location(network, params, level, features[name], hidden)
+            units = keep_largest(loc) if isinstance(family, StochasticMaxPool) else nn.relu(loc)
+            hidden = network.advance(name, hidden, Masked(family.arrange(units)))
+        return Bound(log_likelihood(network.pixels(hidden), batch, schedule), {TOP: top.known})
 
-    def _apply(self, params, method, *inputs):
-        return self.network.apply({"params": params}, *inputs, method=method)
-
-    def _location(self, params, level, features, hidden):
-        """As the network's `posterior`, whose other outputs have no parameters here."""
-
-        def joined(network):
-            both = jnp.concatenate([features, hidden], axis=-1)
-            return network.activation(positionwise(network.joined[level], both))
-
-        patch = self.network.unit_patch(level)
-        head = nn.Dense(self.network.channels * patch**2).bind({"params": params[f"posteriors_{level}"]["loc"]})
-        return depth_to_space(positionwise(head, self._apply(params, joined).astype(jnp.float32)), patch)
+    def _location(self, network, params, level, features, hidden):
+        """As the network's posterior, whose other outputs have no parameters here."""
+        joined = positionwise(network.joined[level], jnp.concatenate([features, hidden], axis=-1))
+        patch = network.unit_patch(level)
+        head = nn.Dense(network.channels * patch**2).bind({"params": params[f"posteriors_{level}"]["loc"]})
+        return depth_to_space(positionwise(head, network.activation(joined).astype(jnp.float32)), patch)
 
 
-def twin(model: CTCHierarchy) -> DeterministicHierarchy:
-    """The twin of a hierarchy of masks at every level, a Gaussian top, and top-down inference.
+def twin(model: ChainModel) -> DeterministicHierarchy:
+    """The twin of a hierarchy of pooling and gates at every level, a Gaussian top, and top-down inference.
 
     Raises:
       ValueError: another hierarchy.
     """
     network = model.network
-    if network.top is None or not network.top_down or any(of is None or of.kind is None for of in network.families):
+    deterministic = all(isinstance(family, StochasticMaxPool | StochasticReLU) for family in network.families)
+    if isinstance(network.top, DenseCTC) or not network.top_down or not deterministic:
         raise ValueError("a twin has masks at every level, a Gaussian top code and top-down inference")
-    return DeterministicHierarchy(network)
+    return DeterministicHierarchy(model)
 
 
 def main() -> None:

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +8,9 @@ from benchmarks.gradients.statistics import Draws
 from configs import mnist_hierarchy
 from ctc_jax import training
 from ctc_jax.data import Batch
-from ctc_jax.gradients import RLOO, STGumbel, StraightThrough
-from ctc_jax.models import ImageSpace, latent_chain
+from ctc_jax.gradients import CATEGORICAL, RLOO, STGumbel, StraightThrough
+from ctc_jax.models import ImageSpace, Masked
+from ctc_jax.models.chain import keys
 
 KEY = jax.random.key(5)
 
@@ -20,7 +19,8 @@ KEY = jax.random.key(5)
 def frozen():
     """A hierarchy of one level with one window of four units, its parameters, and two images."""
     config = mnist_hierarchy.get_config()
-    config.model.update({"width": 3, "channels": 1, "latents": 2, "features": 2, "levels": 1, "blocks": 0})
+    config.model.update({"width": 3, "latents": 2, "features": 2, "blocks": 0})
+    config.model.ctc_hierarchy.update({"channels": 1, "levels": 1})
     model = training.build_model(config, ImageSpace((2, 2, 1), 1, 1))
     random = np.random.default_rng(0)
     shapes = jax.eval_shape(model.init, KEY)
@@ -46,35 +46,30 @@ def test_gradient_of_a_level_is_the_leave_one_out_formula(frozen):
     model, params, batch = frozen
 
     @jax.jit
-    def one(key):
+    def parts(params):
         def logits(layer):
             parameters = {**params["posteriors_0"]["parameters"], "logits": layer}
             moved = {**params, "posteriors_0": {**params["posteriors_0"], "parameters": parameters}}
-            return latent_chain.laws(model.chain(moved, batch), key)["level_1"].logits
+            return model.infer(moved, KEY, batch).sites["level_1"].posterior.logits
 
         layer, back = jax.flatten_util.ravel_pytree(params["posteriors_0"]["parameters"]["logits"])
         jacobian = jax.jacrev(lambda flat: logits(back(flat)))(layer)
-        q = latent_chain.laws(model.chain(params, batch), key)["level_1"]
-        latents = model.recognize(params, key, batch)[0]
-        hidden = model.applied(params).apply("expand", 0, model.applied(params).start(latents["top"]))
-        prior = model.network.families[0].law(model.applied(params).apply("prior", 0, hidden))
-        pixels = model.decode(params, latents).log_prob(batch.image)
-        moments = [(law.logits, law.values.loc, law.values.scale) for law in (q, prior)]
-        return jacobian, moments, latents["level_1"] != 0, pixels
+        trace = model.infer(params, KEY, batch)
+        site = trace.sites["level_1"]
+        masks = CATEGORICAL.sample(keys(KEY, 1)[0], site.posterior.logits, 2)
+        drawn = [{**trace.latents, "level_1": Masked(site.draw.value, mask)} for mask in masks]
+        rewards = [model.decode(params, latents).log_prob(batch.image) for latents in drawn]
+        moments = [(of.logits, of.values.loc, of.values.scale) for of in (site.posterior, site.prior)]
+        return jacobian, moments, masks, rewards
 
-    jacobians, moments, masks, rewards = zip(*(one(key) for key in jax.random.split(KEY, 2)), strict=True)
-    expected = 0.0
-    for k in range(2):
-        (logits, loc, scale), (prior_logits, prior_loc, prior_scale) = (
-            tuple(np.asarray(part, np.float64)[:, 0] for part in law) for law in moments[k]
-        )
-        log_q, log_p = (of - np.log(np.exp(of).sum(axis=1, keepdims=True)) for of in (logits, prior_logits))
-        of_values = np.log(prior_scale / scale) + (scale**2 + (loc - prior_loc) ** 2) / (2 * prior_scale**2) - 0.5
-        cost, q = log_q - log_p + of_values, np.exp(log_q)
-        by_logits = -q * (cost - (q * cost).sum(axis=1, keepdims=True)) / 2  # the mean over two samples
-        advantage = np.asarray(rewards[k] - rewards[1 - k], np.float64)[:, None] / 2
-        by_logits += advantage * (np.asarray(masks[k], np.float64)[:, 0] - q)
-        expected += np.einsum("bk,bkp->p", by_logits, np.asarray(jacobians[k], np.float64)[:, 0]) / len(batch.image)
+    jacobian, moments, masks, rewards = jax.tree.map(lambda of: np.asarray(of, np.float64), parts(params))
+    (logits, loc, scale), (prior_logits, prior_loc, prior_scale) = ([part[:, 0] for part in of] for of in moments)
+    log_q, log_p = (of - np.log(np.exp(of).sum(axis=1, keepdims=True)) for of in (logits, prior_logits))
+    of_values = np.log(prior_scale / scale) + (scale**2 + (loc - prior_loc) ** 2) / (2 * prior_scale**2) - 0.5
+    cost, q = log_q - log_p + of_values, np.exp(log_q)
+    by_logits = -q * (cost - (q * cost).sum(axis=1, keepdims=True))
+    by_logits += (rewards[0] - rewards[1])[:, None] * (masks[0] - masks[1])[:, 0] / 2
+    expected = np.einsum("bk,bkp->p", by_logits, jacobian[:, 0]) / len(batch.image)
     assert np.abs(expected).max() > 0.01
     close(drawn(frozen, (RLOO(),))()["level 1"], expected)
 
@@ -88,8 +83,8 @@ def test_estimators_compiled_together_draw_what_each_draws_alone(frozen):
         close(value, alone[part])
 
     def held(params):
-        terms = replace(model, estimator=None).elbo_terms(params, KEY, batch)
-        return jnp.mean(terms.log_likelihood - sum(terms.kl.values()))
+        trace = model.infer(params, KEY, batch)
+        return jnp.mean(trace.log_likelihood - sum(site.kl for site in trace.sites.values()))
 
     layer = jax.jit(jax.grad(held))(params)["posteriors_0"]["parameters"]["logits"]
     expected = jax.flatten_util.ravel_pytree(layer)[0]
