@@ -1,4 +1,4 @@
-# make train | test | lint | notebook, each setting itself up in a virtual environment; PYTHON=python3.12 for another.
+# make train | test | test-all | lint | notebook, each setting itself up in a virtual environment; PYTHON=python3.12 for another.
 PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV ?= .venv-$(VERSION)
@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint notebook clean
+.PHONY: help setup train test test-all lint notebook clean
 
 help:
-	@echo 'make setup | train | test | lint | notebook | clean   [PYTHON=python3.12] [VENV=DIR]'
+	@echo 'make setup | train | test | test-all | lint | notebook | clean   [PYTHON=python3.12] [VENV=DIR]'
 
 setup: $(READY)
 
@@ -24,6 +24,9 @@ train: $(READY)
 	$(BIN)/python launch.py --config=configs/cifar_ctc.py:cpu
 
 test: $(READY) lint
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(READY) lint
 	$(BIN)/python -m pytest
 
 lint: $(READY)

@@ -6,7 +6,7 @@
   python launch.py --config=configs/cifar_ctc.py --mode=evaluate               the numbers of a trained run
   python launch.py --config=configs/cifar_ctc.py --sweep=configs/sweeps/likelihoods.py
 
---config.KEY=VALUE changes one key; configs/base.py lists all keys with their meaning.
+--config.KEY=VALUE changes one key; python -m configs.base lists all keys with their meaning.
 """
 
 import sys

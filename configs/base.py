@@ -1,5 +1,10 @@
-"""Every config key with its meaning and default. Experiment files change only what they are about."""
+"""Every config key with its default, from the options of all parts. Experiment files change only what they are about.
 
+python -m configs.base                        every key with its default, its meaning and the values allowed
+python -m configs.base model.ctc_hierarchy    those that start so
+"""
+
+import sys
 from typing import Any
 
 import ml_collections
@@ -16,13 +21,14 @@ from ctc_jax import (
     training,
 )
 from ctc_jax.errors import ConfigError, UserError, nearest
+from ctc_jax.options import reference
 
 Changes = dict[str, Any]
 
 
 def get_config() -> ml_collections.ConfigDict:
     """The defaults: a convolutional VAE on CIFAR-10 with a CTC likelihood, sized for one accelerator."""
-    return ml_collections.ConfigDict({"seed": 0, **{name: section() for name, section in SECTIONS.items()}})
+    return ml_collections.ConfigDict({"seed": 0, **{section.key: section.defaults() for section in SECTIONS}})
 
 
 def experiment(
@@ -52,17 +58,17 @@ def experiment(
     return config.unlock()
 
 
-SECTIONS = {
-    section.key: section.defaults
-    for section in (
-        data.SECTION,
-        models.SECTION,
-        likelihoods.SECTION,
-        posteriors.SECTION,
-        gradients.SECTION,
-        objectives.SECTION,
-        training.SECTION,
-        evaluation.SECTION,
-        reporting.SECTION,
-    )
-}
+SECTIONS = (
+    data.SECTION,
+    models.SECTION,
+    likelihoods.SECTION,
+    posteriors.SECTION,
+    gradients.SECTION,
+    objectives.SECTION,
+    training.SECTION,
+    evaluation.SECTION,
+    reporting.SECTION,
+)
+
+if __name__ == "__main__":
+    print(reference(SECTIONS, *sys.argv[1:]))

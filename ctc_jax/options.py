@@ -204,6 +204,14 @@ class Section:
         return [*named, *_documented(self.shared, self.key), *of_parts]
 
 
+def reference(sections: Iterable[Section], prefix: str = "") -> str:
+    """Every key that starts with `prefix`, each with its default, meaning and the values allowed, a line or two."""
+    lines = []
+    for row in (row for section in sections for row in section.documented() if row.key.startswith(prefix)):
+        lines += [f"{row.key} = {row.default!r}", f"    {row.text}; allowed: {row.allowed}"]
+    return "\n".join(lines)
+
+
 def at(key: str, error: OptionError) -> ConfigError:
     """The error of an option as that of the config key below `key`."""
     return ConfigError(f"{key}.{error.name}", error.found, error.allowed)

@@ -137,7 +137,7 @@ def _wrong_key(argv: Sequence[str], defaults: Mapping[str, Any]) -> str:
             first = next(known for known in defaults if known.startswith(f"{key}."))
             return f"config.{key} is a section; set one of its keys, such as config.{first}"
         if key not in defaults:
-            return f"config.{key} is no config key{_nearest_key(key, defaults)}; configs/base.py lists them all"
+            return f"config.{key} is no config key{_nearest_key(key, defaults)}; python -m configs.base lists them all"
         if name.startswith("no") and not isinstance(defaults[key], bool):
             return f"--{name} is for keys that are true or false; config.{key} is {defaults[key]!r} unless set"
     return ""
