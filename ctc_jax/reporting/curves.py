@@ -17,7 +17,7 @@ OTHER_COLORS = ("#7a5ca8", "#a8505c", "#5c8fa8", "#8f8f3f")
 LEGEND_ENTRIES = 8
 
 History = Sequence[Mapping[str, Any]]
-Series = tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]
+Series = tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]  # steps and values; lines of one panel differ in length
 
 
 def series(history: History, split: str, name: str) -> Series:

@@ -83,3 +83,9 @@ def test_each_kind_of_metric_adds_a_panel():
         )
     ]
     assert heights == [heights[0], heights[0], 2 * heights[0], 3 * heights[0]]
+
+
+def test_lines_of_one_panel_may_differ_in_length():
+    history = [{"step": 1, "split": "train", "elbo_nats": -1.5}, {"step": 2, "split": "train", "elbo_nats": -1.0}]
+    one_more = [*history, {"step": 2, "split": "validation", "elbo_nats": -2.0}]
+    assert draw_curves(one_more) != draw_curves(history)
