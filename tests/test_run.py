@@ -10,7 +10,7 @@ import ctc_jax
 from configs import base
 from ctc_jax import runs, training
 from ctc_jax.errors import ConfigError, UserError
-from ctc_jax.run import describe_images
+from ctc_jax.saved_run import describe_images
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ from ctc_jax.data import Dataset
 from ctc_jax.errors import SAVED_EXIT_CODE, UserError, choose
 from ctc_jax.reporting import REPORT, MetricWriter, is_done, read_history, write_report
 from ctc_jax.reporting.units import describe
-from ctc_jax.run import Run, check_data, describe_images, load, read_images
+from ctc_jax.run import Run, load
+from ctc_jax.saved_run import check_data, describe_images, read_images
 from ctc_jax.training import Outcome
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory

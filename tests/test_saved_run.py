@@ -9,8 +9,8 @@ import pytest
 from configs import base
 from ctc_jax.errors import UserError
 from ctc_jax.reporting import read_history, write_report
-from ctc_jax.run import build_saved, read_images
 from ctc_jax.runs import begin, claim, read_config, read_json
+from ctc_jax.saved_run import build_saved, read_images
 
 OTHERS = [None, True, -1, 0, 1.5, 10**30, math.nan, "", "x", [], [1], [[]], {}, {"a": 1}, {"": None}]
 CHANGES = {"model.name": "mlp_vae", "model.latents": 2, "model.width": 4, "model.blocks": 1, "model.features": 2}
