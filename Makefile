@@ -24,10 +24,10 @@ train: $(READY)
 	$(BIN)/python launch.py --config=configs/cifar_ctc.py:cpu
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
 
 test-all: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
