@@ -69,7 +69,10 @@ MISTAKES = [
         "config.train.beta is no config key (did you mean train.",
     ),
     ("--config.train.beta2=a", "config.train.beta2 cannot be 'a'; allowed: a number"),
-    ("--config.model.centered=maybe", "config.model.centered cannot be 'maybe'; allowed: true or false"),
+    (
+        "--config.model.mask_vae.centered=maybe",
+        "config.model.mask_vae.centered cannot be 'maybe'; allowed: true or false",
+    ),
     ("--noconfig.train.steps", "--noconfig.train.steps is for keys that are true or false"),
     ("--config.likelihood.name=gausian", "config.likelihood.name is 'gausian'; allowed: "),
     ("--config.model.name=vae", "config.model.name is 'vae'; allowed: "),
