@@ -53,7 +53,7 @@ class MaskedLayer(abc.ABC):
         """m * s on the feature map of the units, 0 where masked: pooled values go back where their masks say."""
         return self.restore(latent.product, shape)
 
-    def passed_on(self, latent: Masked, shape: Shape) -> Float[Array, "batch height/2 width/2 features"]:
+    def passed_on(self, latent: Masked, shape: Shape) -> Float[Array, "batch rows columns features"]:
         """What a recognition model that goes up through its draws hands to the level above, at half the resolution."""
         units = self.feature_map(latent, shape)
         batch, height, width, channels = units.shape
