@@ -301,6 +301,15 @@ def given(latents: Latents, key: Key[Array, ""] | None = None) -> Take:
     return take
 
 
+def placed(latents: Latents) -> Take:
+    """Each latent as it is given and not scored: for what comes of latents, which may be products without a mask."""
+
+    def take(index, name, posterior, prior, rest) -> Drawn:
+        return Drawn(latents[name], 0.0, 0.0)
+
+    return take
+
+
 def centered(index, name, posterior, prior, rest) -> Drawn:
     """Each latent at the center of its posterior: the mean mask and the mean values, or what the family has as such."""
     del index, name, prior, rest

@@ -13,7 +13,7 @@ from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, Pathwise, PerSite
-from ctc_jax.models.chain import BottomUp, Chain, Generation, TopDown, centered, given, sampled, walk
+from ctc_jax.models.chain import BottomUp, Chain, Generation, TopDown, centered, given, placed, sampled, walk
 from ctc_jax.models.estimated_bound import estimated_bound
 from ctc_jax.models.model import Params
 from ctc_jax.models.trace import END, Bound, Joint, Latents, Schedule, Trace
@@ -119,7 +119,7 @@ class ChainModel:
     def decode(self, params: Params, latents: Latents) -> Distribution:
         """p(x | latents)."""
         count = len(jax.tree.leaves(latents)[0])
-        return walk(Generation(self.bound_network(params), count), given(latents)).pixels
+        return walk(Generation(self.bound_network(params), count), placed(latents)).pixels
 
     def bound_network(self, params: Params) -> Chain:
         """The network with these parameters: a `Chain`."""
