@@ -1,4 +1,4 @@
-"""Draws of a layer for many keys, and what their mean should be near."""
+"""Layers, compiled as a whole, with parameters that are nowhere special, and what a mean of draws should be near."""
 
 import jax
 import numpy as np
@@ -14,20 +14,14 @@ def with_gradient(function, cotangent, x):
     return jax.jit(both)(cotangent, x)
 
 
-def many(layer, params, features, count=2**14, seed=0, **options):
-    """`count` draws, a leading axis; each from a key of its own."""
-    keys = jax.random.split(jax.random.key(seed), count)
-    return jax.jit(jax.vmap(lambda key: layer.apply(params, key, features, **options)))(keys)
+def call(module, params, *args, **options):
+    """`module.apply`, compiled as a whole."""
+    return jax.jit(lambda params, *args: module.apply(params, *args, **options))(params, *args)
 
 
-def call(layer, params, *args, **options):
-    """`layer.apply`, compiled as a whole."""
-    return jax.jit(lambda params, *args: layer.apply(params, *args, **options))(params, *args)
-
-
-def randomized(layer, features, seed=1, **options):
-    """Parameters of the layer, every one away from its start."""
-    shapes = jax.eval_shape(lambda: layer.init(jax.random.key(0), features, **options))
+def randomized(module, features, seed=1, **options):
+    """Parameters of the module, every one away from its start."""
+    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), features, **options))
     generator = np.random.default_rng(seed)
     return jax.tree.map(lambda of: 0.5 * generator.normal(size=of.shape).astype(np.float32), shapes)
 

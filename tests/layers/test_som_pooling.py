@@ -5,10 +5,11 @@ import numpyro.distributions as dist
 import pytest
 from scipy.special import softmax
 
-from ctc_jax.distributions import CategoricalTimesContinuous
-from ctc_jax.layers import DenseCTC, NeighborhoodSchedule, SOMPooling
+from ctc_jax.distributions import BERNOULLI, CATEGORICAL
+from ctc_jax.distributions.masked import MaskedDistribution
+from ctc_jax.layers import NeighborhoodSchedule, SOMPooling
 from ctc_jax.layers.som_pooling import grid_shape, neighborhood
-from tests.layers.conftest import assert_close_to_mean, call, randomized, with_gradient
+from tests.layers.conftest import assert_close_to_mean, with_gradient
 
 LOGITS, VALUES = jax.random.normal(jax.random.key(0), (2, 2, 3, 6))
 
@@ -107,33 +108,40 @@ def test_the_distribution_is_that_of_masked_pooled_values(deterministic):
     scale = jnp.exp(0.3 * LOGITS)
     values = dist.Delta(VALUES) if deterministic else dist.Normal(VALUES, scale)
     layer = pooling(1.0)
-    pooled = layer.distribution(CategoricalTimesContinuous(LOGITS, values))
+    pooled = layer.distribution(MaskedDistribution(CATEGORICAL, LOGITS, values))
 
     def by_definition(key):
         mask_key, value_key = jax.random.split(key)
         logits, pooled = layer(LOGITS, values.sample(value_key))
         mask = jax.nn.one_hot(jax.random.categorical(mask_key, logits), 6)
-        return mask * pooled
+        return mask, mask * pooled
 
-    x = jax.jit(jax.vmap(by_definition))(jax.random.split(jax.random.key(3), 2**15))
-    assert_close_to_mean(x, pooled.mean)
-    assert_close_to_mean((np.asarray(x) - np.asarray(pooled.mean)) ** 2, pooled.variance)
-    assert_close_to_mean(x != 0, pooled.probs)
-    if not deterministic:
-        assert_close_to_mean(-jax.jit(jax.vmap(pooled.log_prob))(x), pooled.entropy())
-
-
-def test_it_stands_between_a_layer_and_its_draw():
-    layer, features = DenseCTC(masks=2, categories=6, beta=1.0), jax.random.normal(jax.random.key(4), (3, 5))
-    q = call(layer, randomized(layer, features, method="distribution"), features, method="distribution")
-    draw = jax.jit(lambda q, sigma: layer.draw(jax.random.key(1), pooling(sigma).distribution(q)), static_argnums=1)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
-        draw(q, 0.0),
-        jax.jit(layer.draw)(jax.random.key(1), q),
-    )
+    masks, x = jax.jit(jax.vmap(by_definition))(jax.random.split(jax.random.key(3), 2**15))
+    assert_close_to_mean(masks, pooled.center.mask)
+    assert_close_to_mean(x, pooled.center.product)
+    of_value = pooled.values.v**2 if deterministic else pooled.values.loc**2 + pooled.values.scale**2
+    assert_close_to_mean(np.asarray(x) ** 2, np.asarray(pooled.center.mask * of_value))
 
 
-def test_values_whose_sums_are_not_known_are_refused():
+@pytest.mark.parametrize("valued", [False, True])
+def test_pooling_follows_its_schedule_and_ends_at_the_distribution_itself(valued):
+    layer = SOMPooling(NeighborhoodSchedule(1.5, 0.0, 10))
+    q = MaskedDistribution(CATEGORICAL, LOGITS, dist.Normal(VALUES, jnp.exp(0.3 * LOGITS)) if valued else None)
+    grid = dense_neighborhood(6, 1.5)
+    start = layer.distribution(q, jnp.int32(0))
+    probs = softmax(np.float64(LOGITS), axis=-1)
+    np.testing.assert_allclose(jax.nn.softmax(start.logits), probs @ grid.T, rtol=1e-4)
+    if valued:
+        np.testing.assert_allclose(start.values.loc, np.float64(VALUES) @ grid.T, rtol=1e-4, atol=1e-6)
+        variance = np.exp(0.6 * np.float64(LOGITS)) @ (grid**2).T
+        np.testing.assert_allclose(start.values.scale**2, variance, rtol=1e-4)
+    for step in (None, jnp.int32(10)):
+        end = layer.distribution(q, step)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), end, q)
+
+
+def test_what_lies_on_no_grid_or_has_no_known_sum_is_refused():
     with pytest.raises(ValueError, match=r"^values are Gamma; allowed: Normal or Delta"):
-        pooling(1.0).distribution(CategoricalTimesContinuous(jnp.zeros(3), dist.Gamma(jnp.ones(3), 1.0)))
+        pooling(1.0).distribution(MaskedDistribution(CATEGORICAL, jnp.zeros(3), dist.Gamma(jnp.ones(3), 1.0)))
+    with pytest.raises(ValueError, match=r"^masks are not categorical; allowed: categorical ones"):
+        pooling(1.0).distribution(MaskedDistribution(BERNOULLI, jnp.zeros(3), None))
