@@ -1,19 +1,24 @@
+import dataclasses
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 
-from ctc_jax import likelihoods, models
+from ctc_jax import likelihoods, models, posteriors
 from ctc_jax.data import Batch
-from ctc_jax.models import ImageSpace
+from ctc_jax.models import ImageSpace, Setting
+
+# The smallest network; a key that a model does not have is left out.
+TINY = {"latents": 1, "width": 4, "blocks": 1, "features": 3, "activation": "tanh"}
+TINY_PARTS = {"levels": 1, "channels": 1, "categories": 3}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def make_model():
-    """Builds a tiny model by its name, likelihood and images, other model keys as keywords."""
+    """Builds a tiny model by its name, likelihood and images, estimator, options of the model as keywords."""
 
     def make(
         name,
@@ -21,36 +26,32 @@ def make_model():
         shape=(2, 2, 1),
         bits=1,
         classes=1,
+        mean=(),
         dtype=jnp.float32,
         posterior="diagonal",
+        estimator=None,
         **changes,
     ):
-        network = {"latents": 1, "width": 4, "levels": 1, "blocks": 1, "features": 3, "activation": "tanh"}
-        network |= {"negative_slope": 0.01, "latent": "bernoulli", "categories": 3, "prior": "fixed", "narrowing": 1}
-        network |= {"centered": False, "som_sigma": 0.0, "som_sigma_steps": 0}
-        network |= {
-            "families": "ctc_pool",
-            "channels": 1,
-            "patch": 1,
-            "beta": 0.0,
-            "inference": "top_down",
-            "top": "gaussian",
-        }
-        network |= {"value_loc": 0.0, "value_scale": 1.0}
-        network |= changes
-        section = {"name": likelihood, "fixed_scale": 1.0, "ctc": {"components": 2}}
-        return models.build(
-            ml_collections.ConfigDict({"name": name, **network}),
-            ml_collections.ConfigDict({"name": posterior}),
-            likelihoods.build(section, shape=shape, bits=bits, features=network["features"]),
-            ImageSpace(shape, bits, classes),
+        part = models.REGISTRY.get(name)
+        own = {field.name for field in dataclasses.fields(part)} if part else set()
+        shared = {field.name for field in dataclasses.fields(models.SECTION.shared)}
+        section = {"name": name, **TINY, **{key: value for key, value in changes.items() if key in shared}}
+        section[name] = {key: value for key, value in TINY_PARTS.items() if key in own}
+        section[name] |= {key: value for key, value in changes.items() if key not in shared}
+        pixels = {"name": likelihood, "fixed_scale": 1.0, "ctc": {"components": 2}}
+        setting = Setting(
+            likelihoods.build(pixels, shape=shape, bits=bits, features=section["features"]),
+            lambda latents: posteriors.build({"name": posterior}, latents=latents),
+            ImageSpace(shape, bits, classes, mean),
             dtype,
         )
+        model = models.build(section, setting)
+        return dataclasses.replace(model, estimator=estimator) if estimator else model
 
     return make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def randomize():
     """Moves every parameter away from its start, so that nothing is zero or symmetric."""
 
@@ -61,8 +62,43 @@ def randomize():
     return move
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def binary_images():
     """All sixteen 2x2 binary images."""
     images = np.array(list(itertools.product((0, 1), repeat=4)), np.uint8).reshape(16, 2, 2, 1)
     return Batch(jnp.asarray(images), jnp.zeros(16, jnp.int32))
+
+
+@partial(jax.jit, static_argnums=0)
+def weights_and_bounds(model, params, keys, batch):
+    """For each key the trace's weight, log q and latents of one draw, the joint's weight of it, and a bound."""
+
+    def one(key):
+        trace = model.infer(params, key, batch)
+        log_q = sum(site.log_q for site in trace.sites.values())
+        by_joint = model.joint(params, batch, trace.latents).total - log_q
+        return {
+            "log_weight": trace.log_weight,
+            "by_joint": by_joint,
+            "log_q": log_q,
+            "latents": {name: latent.product for name, latent in trace.latents.items()},
+            "bound": model.bound(params, jax.random.fold_in(key, 1), batch),
+        }
+
+    return jax.vmap(one)(keys)
+
+
+def assert_same_mean(samples, expected, errors=4.5):
+    """The mean over the leading axis is `expected` within Monte Carlo error."""
+    error = np.std(samples, axis=0, dtype=np.float64) / np.sqrt(len(samples))
+    np.testing.assert_array_less(np.abs(np.mean(samples, axis=0, dtype=np.float64) - expected), errors * error + 1e-5)
+
+
+def z_scores(found, expected):
+    """Of the difference of two means over the leading axis, each with its Monte Carlo error, for all leaves."""
+    scores = []
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        one, other = (np.asarray(leaf, np.float64).reshape(len(leaf), -1) for leaf in (one, other))
+        error = np.sqrt(one.var(axis=0) / len(one) + other.var(axis=0) / len(other))
+        scores.append((one.mean(axis=0) - other.mean(axis=0)) / (error + 1e-6))
+    return np.concatenate(scores)

@@ -5,6 +5,8 @@ import pytest
 from scipy import stats
 
 from ctc_jax.data import Batch
+from ctc_jax.distributions.masked import Masked
+from ctc_jax.models import Schedule
 
 CLASSES, COUNT = 3, 30_000
 
@@ -24,8 +26,7 @@ def log_probability(conditional, binary_images):
     @jax.vmap
     def of_label(label):
         batch = binary_images._replace(label=jnp.full(16, label, jnp.int32))
-        latents, _ = model.recognize(params, jax.random.key(0), batch)
-        return model.log_joint(params, batch, latents)
+        return model.infer(params, jax.random.key(0), batch).log_weight
 
     return np.asarray(of_label(jnp.arange(CLASSES)), np.float64)
 
@@ -38,8 +39,8 @@ def generated(conditional):
     @jax.jit
     def generate(key):
         latents, pixels = model.generate(params, key, COUNT)
-        images = pixels.sample(jax.random.fold_in(key, 1))
-        return latents["label"], images, model.log_joint(params, Batch(images, latents["label"]), latents)
+        images, labels = pixels.sample(jax.random.fold_in(key, 1)), latents["label"].value
+        return labels, images, model.joint(params, Batch(images, labels), latents).total
 
     return jax.device_get(generate(jax.random.key(1)))
 
@@ -52,8 +53,9 @@ def test_probabilities_of_all_images_sum_to_one_for_each_class(log_probability):
 def test_log_joint_is_that_of_the_given_label_and_no_other(conditional, binary_images, log_probability):
     model, params = conditional
     labels = jnp.arange(16, dtype=jnp.int32) % CLASSES
-    mixed = jax.jit(model.log_joint)(params, binary_images, {"label": labels})
-    np.testing.assert_allclose(mixed, log_probability[labels, np.arange(16)], rtol=1e-5)
+    mixed = jax.jit(model.joint)(params, binary_images, {"label": Masked(labels)})
+    assert mixed.log_prior == {}
+    np.testing.assert_allclose(mixed.total, log_probability[labels, np.arange(16)], rtol=1e-5)
 
 
 def test_generated_labels_are_uniform_and_images_have_their_class_frequencies(generated, log_probability):
@@ -71,27 +73,33 @@ def test_average_log_joint_of_generated_images_is_minus_the_exact_entropy(genera
     assert abs(values.mean() + entropy) < 4.5 * values.std() / np.sqrt(len(values))
 
 
-def test_the_bound_is_the_log_likelihood(conditional, binary_images, log_probability):
+def test_the_bound_is_the_log_likelihood_and_a_lower_one_where_it_is_annealed(
+    conditional, binary_images, log_probability
+):
     model, params = conditional
     batch = binary_images._replace(label=jnp.full(16, 2, jnp.int32))
-    terms = jax.jit(model.elbo_terms)(params, jax.random.key(0), batch)
-    _, log_q = model.recognize(params, jax.random.key(0), batch)
-    np.testing.assert_allclose(terms.log_likelihood, log_probability[2], rtol=1e-5)
-    assert terms.kl == {}
-    assert not log_q.any()
 
+    @jax.jit
+    def bound(inverse):
+        return model.bound(params, jax.random.key(0), batch, schedule=Schedule(likelihood=inverse))
 
-def test_annealing_gives_a_lower_bound_that_rises_to_the_log_likelihood(conditional, binary_images, log_probability):
-    model, params = conditional
-    batch = binary_images._replace(label=jnp.full(16, 2, jnp.int32))
-    annealed = jax.jit(lambda inverse: model.elbo_terms(params, jax.random.key(0), batch, inverse).log_likelihood)
-    low, high, exact = (np.asarray(annealed(jnp.float32(inverse))) for inverse in (0.1, 0.6, 1.0))
+    low, high, exact = (bound(jnp.float32(inverse)) for inverse in (0.1, 0.6, 1.0))
+    assert exact.kl == {}
+    low, high, exact = (np.asarray(of.log_likelihood) for of in (low, high, exact))
+    np.testing.assert_allclose(exact, log_probability[2], rtol=1e-5)
     assert (low < high + 1e-6).all()
     assert (high < exact + 1e-6).all()
     assert (exact - low).max() > 0.01
-    np.testing.assert_allclose(exact, log_probability[2], rtol=1e-5)
 
 
-def test_there_is_no_learned_latent(conditional, binary_images):
+def test_a_label_is_observed_and_so_is_no_site(conditional, binary_images):
     model, params = conditional
-    assert model.posterior_means(params, binary_images) == {}
+    for key in (None, jax.random.key(3)):
+        trace = jax.jit(model.infer)(params, key, binary_images._replace(label=jnp.full(16, 1, jnp.int32)))
+        assert trace.sites == {}
+        np.testing.assert_array_equal(trace.latents["label"].value, 1)
+    given = {"label": Masked(jnp.asarray([2, 2, 0], jnp.int32))}
+    latents, pixels = model.generate(params, jax.random.key(0), 3, given=given)
+    np.testing.assert_array_equal(latents["label"].value, [2, 2, 0])
+    np.testing.assert_allclose(pixels.mean, model.decode(params, given).mean, rtol=1e-6)
+    assert np.abs(pixels.mean[0] - pixels.mean[2]).max() > 0.01

@@ -3,24 +3,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
 from ctc_jax.models import REGISTRY
 
 
+def refused(make_model, message, name, **changes):
+    with pytest.raises(ConfigError, match=message):
+        make_model(name, **changes)
+
+
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-@pytest.mark.parametrize("key", ["latents", "width", "features"])
-def test_a_size_below_one_is_refused(make_model, name, key):
-    with pytest.raises(ConfigError) as caught:
-        make_model(name, **{key: 0})
-    assert str(caught.value) == f"config.model.{key} is 0; allowed: 1 or more"
+def test_what_no_network_can_have_is_refused_by_its_key(make_model, name):
+    for key in ("latents", "width", "features"):
+        refused(make_model, rf"^config\.model\.{key} is 0; allowed: a whole number, 1 or more$", name, **{key: 0})
+    refused(make_model, r"^config\.model\.blocks is -1; allowed: a whole number, 0 or more$", name, blocks=-1)
+    message = r"^config\.model\.activation is 'rellu'; .*\(did you mean relu\?\)$"
+    refused(make_model, message, name, activation="rellu")
+    refused(make_model, rf"^config\.model\.{name}\.depth is 3; allowed: ", name, depth=3)
 
 
-def test_negative_blocks_are_refused(make_model):
-    with pytest.raises(ConfigError, match=r"^config\.model\.blocks is -1; allowed: 0 or more$"):
-        make_model("mlp_vae", blocks=-1)
-
-
-def test_unknown_name_is_one_line_that_lists_the_models(make_model):
+def test_unknown_names_are_one_line_that_lists_what_there_is(make_model):
     with pytest.raises(ConfigError) as caught:
         make_model("conv_vea")
     assert str(caught.value) == (
@@ -28,24 +31,12 @@ def test_unknown_name_is_one_line_that_lists_the_models(make_model):
         "allowed: class_conditional, conv_vae, ctc_hierarchy, mask_vae, mlp_vae "
         "(did you mean conv_vae?)"
     )
+    refused(make_model, r"^config\.posterior\.name is 'flow'; allowed: diagonal", "mlp_vae", posterior="flow")
 
 
-@pytest.mark.parametrize("name", sorted(REGISTRY))
-def test_unknown_activation_is_refused(make_model, name):
-    with pytest.raises(ConfigError, match=r"^config\.model\.activation is 'rellu'; .*\(did you mean relu\?\)$"):
-        make_model(name, activation="rellu")
-
-
-@pytest.mark.parametrize("name", sorted(REGISTRY))
-def test_unknown_posterior_is_refused_also_where_none_is_needed(make_model, name):
-    with pytest.raises(ConfigError, match=r"^config\.posterior\.name is 'flow'; allowed: diagonal"):
-        make_model(name, posterior="flow")
-
-
-def test_an_image_that_cannot_be_halved_is_refused_by_the_convolutional_model_only(make_model):
-    with pytest.raises(ConfigError, match=r"^config\.model\.levels is 2; allowed: 1 to 1, "):
-        make_model("conv_vae", levels=2)
-    make_model("mlp_vae", levels=2)
+def test_an_image_that_cannot_be_halved_is_refused_by_its_key(make_model):
+    refused(make_model, r"^config\.model\.conv_vae\.levels is 2; allowed: 1 to 1, ", "conv_vae", levels=2)
+    refused(make_model, r"^config\.model\.conv_vae\.levels is 0; allowed: ", "conv_vae", levels=0)
 
 
 def test_a_model_built_twice_from_one_config_is_the_same_static_argument(make_model):
@@ -65,9 +56,9 @@ def test_width_and_blocks_reach_the_network(make_model):
 def test_no_hidden_layers_leave_a_linear_model(make_model, randomize):
     model = make_model("mlp_vae", blocks=0)
     # Mild logits: their differences are read from probabilities, which must not round to 0 or 1 in float32.
-    params = randomize(model.init(jax.random.key(0)), 0.1)
+    params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.1)
     z = jnp.asarray([[0.0], [1.0], [2.0]])
-    mean = np.asarray(model.decode(params, {"z": z}).mean, np.float64)
+    mean = np.asarray(model.decode(params, {"z": Masked(z)}).mean, np.float64)
     logits = np.log(mean / (1 - mean))
     np.testing.assert_allclose(logits[2] - logits[1], logits[1] - logits[0], rtol=1e-3, atol=1e-4)
 
@@ -78,6 +69,7 @@ def test_no_hidden_layers_leave_a_linear_model(make_model, randomize):
         ("categories", 1, "2 or more"),
         ("latent", "bernouli", r"did you mean bernoulli\?"),
         ("prior", "flat", "fixed, learned"),
+        ("beta", 0.0, "above 0"),
         ("narrowing", 0, "1 or more"),
         ("narrowing", 5, "keep one unit"),
         ("som_sigma", -1.0, "0 "),
@@ -85,16 +77,14 @@ def test_no_hidden_layers_leave_a_linear_model(make_model, randomize):
     ],
 )
 def test_masks_that_cannot_be_are_refused(make_model, key, value, words):
-    changes = {"latent": "ctc", "blocks": 2, key: value}
-    with pytest.raises(ConfigError, match=rf"^config\.model\.{key} is {value!r}; allowed: .*{words}"):
-        make_model("mask_vae", **changes)
+    message = rf"^config\.model\.mask_vae\.{key} is {value!r}; allowed: .*{words}"
+    refused(make_model, message, "mask_vae", **{"latent": "ctc", "blocks": 2, key: value})
 
 
-def test_gates_have_no_alternatives_to_pool(make_model):
-    with pytest.raises(
-        ConfigError, match=r"^config\.model\.som_sigma is 1\.0; allowed: 0 with model\.latent=bernoulli"
-    ):
-        make_model("mask_vae", som_sigma=1.0)
+@pytest.mark.parametrize("latent", ["bernoulli", "bernoulli_ctc", "relu"])
+def test_gates_have_no_alternatives_to_pool(make_model, latent):
+    message = rf"^config\.model\.mask_vae\.som_sigma is 1\.0; allowed: 0 with latent={latent}: "
+    refused(make_model, message, "mask_vae", latent=latent, som_sigma=1.0)
 
 
 def test_the_slope_of_the_leaky_rectifier_reaches_the_network(make_model):

@@ -1,4 +1,4 @@
-"""Dense encoder and decoder around one code of masks. Tests: tests/models/test_masked_mlp.py."""
+"""Dense encoder and decoder around one code of masks. Tests: tests/models/test_mask_vae.py."""
 
 from collections.abc import Callable
 from typing import Any
