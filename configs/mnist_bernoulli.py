@@ -2,6 +2,7 @@
 
 python launch.py --config=configs/mnist_bernoulli.py           # resampled at each step
 python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binarization; see README.md for its file
+python launch.py --config=configs/mnist_bernoulli.py:iaf       # resampled, q(z given x) an inverse autoregressive flow
 """
 
 from configs import mnist
@@ -12,7 +13,10 @@ DYNAMIC = {
     "likelihood.name": "bernoulli",
     "model.features": 4,
 }
-PRESETS = {"static": {"data.name": "static_mnist", "data.binarization": "none"}}
+PRESETS = {
+    "static": {"data.name": "static_mnist", "data.binarization": "none"},
+    "iaf": {"posterior.name": "iaf"},
+}
 
 
 def get_config(preset: str = ""):

@@ -2,10 +2,12 @@
 
 from ctc_jax.options import ConfigSection, Section
 from ctc_jax.posteriors.diagonal import DiagonalOptions
+from ctc_jax.posteriors.iaf import IAFOptions
 from ctc_jax.posteriors.posterior import AbstractPosterior
 
 REGISTRY = {
     "diagonal": DiagonalOptions,
+    "iaf": IAFOptions,
 }
 
 SECTION = Section("posterior", REGISTRY, "diagonal", meaning="the family of the recognition model q(z|x)")

@@ -1,17 +1,17 @@
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from ctc_jax import posteriors
-from ctc_jax.errors import ConfigError
+from ctc_jax.posteriors.diagonal import DiagonalGaussian
+from tests.posteriors.linear_gaussian import prior
 
 
 @pytest.fixture
 def posterior():
-    return posteriors.build(ml_collections.ConfigDict({"name": "diagonal"}), latents=2)
+    return DiagonalGaussian(latents=2)
 
 
 def with_moments(loc, log_scale):
@@ -20,46 +20,47 @@ def with_moments(loc, log_scale):
     return {"params": {"Dense_0": {"kernel": jnp.zeros((3, 4)), "bias": bias}}}
 
 
-def test_moments_and_log_density_are_those_of_the_gaussian(posterior):
-    q = posterior.apply(with_moments([0.5, -1.0], [-1.0, 0.25]), jnp.ones((4, 3)))
-    z = np.array([[0.1, 0.2], [0.5, -1.0], [2.0, 0.0], [-1.0, -3.0]], np.float32)
-    scale = np.exp([-1.0, 0.25])
-    assert (q.batch_shape, q.event_shape) == ((4,), (2,))
-    np.testing.assert_allclose(q.mean, np.tile([0.5, -1.0], (4, 1)), rtol=1e-6)
-    np.testing.assert_allclose(q.variance, np.tile(scale**2, (4, 1)), rtol=1e-5)
-    np.testing.assert_allclose(q.log_prob(z), stats.norm.logpdf(z, [0.5, -1.0], scale).sum(axis=-1), rtol=1e-5)
+def distribution(posterior, params, features):
+    return posterior.apply(params, features, method="distribution")
 
 
-def test_moments_are_linear_in_the_features(posterior):
-    params = posterior.init(jax.random.key(0), jnp.ones((1, 3)))
+def test_a_draw_is_numpyro_s_sample_with_the_density_and_divergence_of_the_gaussian(posterior):
+    params, scale = with_moments([0.5, -1.0], [-1.0, 0.25]), np.exp([-1.0, 0.25])
+    key = jax.random.key(0)
+    draw = posterior.apply(params, key, jnp.ones((4, 3)), prior(4, 2))
+    standard = np.asarray(prior(4, 2).sample(key))
+    np.testing.assert_allclose(draw.latent, np.array([0.5, -1.0]) + scale * standard, rtol=1e-5)
+    expected = stats.norm.logpdf(draw.latent, [0.5, -1.0], scale).sum(axis=-1)
+    np.testing.assert_allclose(draw.log_q, expected, rtol=1e-5)
+    divergence = (0.5 * (scale**2 + np.array([0.25, 1.0]) - 1.0) - np.log(scale)).sum()
+    np.testing.assert_allclose(draw.kl, np.full(4, divergence), rtol=1e-5)
+
+
+def test_there_is_no_closed_divergence_from_another_prior(posterior):
+    laplace = dist.Laplace(jnp.zeros((1, 2)), jnp.ones((1, 2))).to_event(1)
+    assert posterior.apply(with_moments([0, 0], [0, 0]), jax.random.key(0), jnp.ones((1, 3)), laplace).kl is None
+
+
+def test_moments_are_linear_in_the_features_and_the_center_is_the_mean(posterior):
     features = jax.random.normal(jax.random.key(1), (5, 3))
+    params = posterior.init(jax.random.key(0), features, method="center")
     dense = params["params"]["Dense_0"]
     loc, log_scale = np.split(np.asarray(features @ dense["kernel"]), 2, axis=-1)
-    q = posterior.apply(params, features)
+    q = distribution(posterior, params, features)
     np.testing.assert_allclose(q.mean, loc, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(q.variance, np.exp(2 * log_scale), rtol=1e-5)
+    np.testing.assert_array_equal(posterior.apply(params, features, method="center"), q.mean)
 
 
 def test_log_scale_is_clipped_to_minus_8_and_4(posterior):
-    q = posterior.apply(with_moments([0.0, 0.0], [-100.0, 100.0]), jnp.ones((1, 3)))
+    q = distribution(posterior, with_moments([0.0, 0.0], [-100.0, 100.0]), jnp.ones((1, 3)))
     np.testing.assert_allclose(np.sqrt(q.variance), np.exp([[-8.0, 4.0]]), rtol=1e-5)
-
-
-def test_moments_are_float32_whatever_the_features(posterior):
-    features = jnp.ones((1, 3), jnp.bfloat16)
-    q = posterior.apply(posterior.init(jax.random.key(0), features), features)
-    assert q.mean.dtype == q.variance.dtype == jnp.float32
-
-
-def test_unknown_name_is_one_line_that_names_the_key():
-    with pytest.raises(ConfigError, match=r"^config\.posterior\.name is 'diagnal'.* \(did you mean diagonal\?\)$"):
-        posteriors.build(ml_collections.ConfigDict({"name": "diagnal"}), latents=2)
 
 
 def test_locations_start_at_full_gain_and_widths_near_the_prior():
     features = jax.random.normal(jax.random.key(2), (2000, 64))
-    posterior = posteriors.build(ml_collections.ConfigDict({"name": "diagonal"}), latents=32)
-    q = posterior.apply(posterior.init(jax.random.key(0), features), features)
+    posterior = DiagonalGaussian(latents=32)
+    q = distribution(posterior, posterior.init(jax.random.key(0), features, method="center"), features)
     # Unit features through a kernel of variance 1/64: locations of variance 1, to the spread of 2048 kernel entries.
     np.testing.assert_allclose(np.var(q.mean), 1.0, rtol=4 * np.sqrt(2 / 2048))
     np.testing.assert_allclose(np.var(0.5 * np.log(q.variance)), 0.01, rtol=4 * np.sqrt(2 / 2048))

@@ -1,0 +1,142 @@
+"""Inverse autoregressive flow (Kingma et al. 2016, arXiv:1606.04934). Tests: tests/posteriors/test_iaf.py."""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+from numpyro.distributions import Distribution
+
+from ctc_jax.options import Options, option
+from ctc_jax.posteriors.diagonal import DiagonalGaussian
+from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
+
+# Where the logit of a gate starts: it lets 88% of a latent through.
+GATE = 2.0
+
+
+class MaskedDense(nn.Module):
+    """A dense layer in which a unit of degree d is fed by those of degree d at most (MADE, Germain et al. 2015).
+
+    Attributes:
+      incoming: degree of each input.
+      outgoing: degree of each output.
+      gain: of the start, relative to the inputs.
+    """
+
+    incoming: tuple[int, ...]
+    outgoing: tuple[int, ...]
+    gain: float = 1.0
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch incoming"]) -> Float[Array, "batch outgoing"]:
+        """Without a bias, which the context brings."""
+        start = nn.initializers.variance_scaling(self.gain**2, "fan_in", "truncated_normal")
+        kernel = self.param("kernel", start, (len(self.incoming), len(self.outgoing)))
+        fed = np.array(self.incoming)[:, None] <= np.array(self.outgoing)
+        return inputs @ jnp.where(fed, kernel, 0.0)
+
+
+class AutoregressiveStep(nn.Module):
+    """z -> sigma z + (1 - sigma) m, where m and the gate sigma of a latent depend on the context and those before it.
+
+    Attributes:
+      order: place of each latent, from 1.
+      width: units of a hidden layer.
+      layers: hidden layers.
+    """
+
+    order: tuple[int, ...]
+    width: int
+    layers: int
+
+    @nn.compact
+    def __call__(
+        self, latent: Float[Array, "batch latents"], context: Float[Array, "batch context"]
+    ) -> tuple[Float[Array, "batch latents"], Float[Array, "batch latents"]]:
+        """The moved latents and the logarithms of their gates, which sum to the log-determinant of the Jacobian."""
+        places = len(self.order)
+        # From 1 to the last place but one, evenly; a single latent has nothing before it, and no output is fed by it.
+        hidden_degrees = tuple(1 + unit * (places - 1) // self.width for unit in range(self.width))
+        # An output is fed by what comes before its place.
+        outputs = tuple(place - 1 for place in self.order) * 2
+        hidden, degrees = latent, self.order
+        for _ in range(self.layers):
+            hidden = MaskedDense(degrees, hidden_degrees)(hidden) + nn.Dense(self.width)(context)
+            hidden, degrees = nn.silu(hidden), hidden_degrees
+        # Straight from the latents too: fewer hidden units than latents would cut some of them off from others.
+        # Little of anything at the start, so that the step is close to the identity times the open gate.
+        moved = MaskedDense(degrees, outputs, 0.1)(hidden) + MaskedDense(self.order, outputs, 0.1)(latent)
+        moved += nn.Dense(2 * places, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "normal"))(context)
+        mean, logit = jnp.split(moved, 2, axis=-1)
+        gate = nn.sigmoid(logit + GATE)
+        return gate * latent + (1.0 - gate) * mean, nn.log_sigmoid(logit + GATE)
+
+
+class InverseAutoregressiveFlow(AbstractPosterior):
+    """A sample of the diagonal Gaussian, moved by gated autoregressive steps, every second one in reversed order.
+
+    Attributes:
+      steps: how many.
+      width: units of a hidden layer of a step.
+      layers: hidden layers of a step.
+      context: features of the image that every step sees.
+    """
+
+    steps: int
+    width: int
+    layers: int
+    context: int
+
+    def setup(self) -> None:
+        """Names the layers."""
+        self.start = DiagonalGaussian(self.latents)
+        self.contexts = nn.Dense(self.context)
+        order = tuple(range(1, self.latents + 1))
+        self.moves = [
+            AutoregressiveStep(order[::-1] if step % 2 else order, self.width, self.layers)
+            for step in range(self.steps)
+        ]
+
+    def __call__(
+        self,
+        key: Key[Array, ""],
+        hidden: Float[Array, "batch features"],
+        prior: Distribution,
+        log_joint: LogJoint | None = None,
+    ) -> PosteriorDraw:
+        """log q falls by the log-determinant of each step; the KL has no closed form."""
+        del log_joint
+        latent, log_q, _ = self.start(key, hidden, prior)
+        latent, log_determinant = self.flow(latent, hidden)
+        return PosteriorDraw(latent, log_q - log_determinant, None)
+
+    def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
+        """Where the flow takes the mean of the Gaussian."""
+        return self.flow(self.start.center(hidden), hidden)[0]
+
+    def flow(
+        self, latent: Float[Array, "batch latents"], hidden: Float[Array, "batch features"]
+    ) -> tuple[Float[Array, "batch latents"], Float[Array, " batch"]]:
+        """All steps, and the log-determinant of their Jacobian, nats."""
+        context = self.contexts(hidden.astype(jnp.float32))
+        log_determinant = jnp.zeros(len(latent))
+        for move in self.moves:
+            latent, log_gate = move(latent, context)
+            log_determinant += log_gate.sum(axis=-1)
+        return latent, log_determinant
+
+
+@dataclass(frozen=True)
+class IAFOptions(Options):
+    """Of the inverse autoregressive flow."""
+
+    steps: int = option(4, "autoregressive steps, every second one in reversed order", at_least=1)
+    width: int = option(256, "units of a hidden layer of a step", at_least=1)
+    layers: int = option(1, "hidden layers of a step", at_least=1)
+    context: int = option(64, "features of the image that every step sees", at_least=1)
+
+    def build(self, *, latents: int) -> InverseAutoregressiveFlow:
+        """The module for codes of that size."""
+        return InverseAutoregressiveFlow(latents, self.steps, self.width, self.layers, self.context)

@@ -1,0 +1,88 @@
+"""A flow in every model with a Gaussian code: trained, evaluated, drawn, reported, loaded."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.special import logsumexp
+from scipy import stats
+
+import ctc_jax
+from configs import base
+from ctc_jax.cli import modes
+from ctc_jax.data import Batch, shapes
+from ctc_jax.options import flatten
+
+OTHERS = {
+    "conv_vae": {"model.conv_vae.levels": 1},
+    # Nothing below the top, so that there is an integral to compare with.
+    "ctc_hierarchy": {"model.ctc_hierarchy.levels": 1, "model.ctc_hierarchy.families": "none"},
+}
+
+
+def run_of(folder, name, changes):
+    images, _ = shapes.density().sample(np.random.default_rng(0), 90)
+    np.savez(folder / "shapes.npz", images=images)
+    config = base.experiment(
+        {
+            "data.name": "npz",
+            "data.npz.path": str(folder / "shapes.npz"),
+            "data.bits": 2,
+            "posterior.name": "iaf",
+            "posterior.iaf.steps": 2,
+            "posterior.iaf.width": 4,
+            "posterior.iaf.context": 2,
+            "model.name": name,
+            "model.latents": 1,
+            "model.width": 4,
+            "model.blocks": 1,
+            "model.features": 4,
+            "likelihood.name": "categorical",
+            "train.steps": 6,
+            "train.learning_rate": 0.01,
+            "train.batch_size": 8,
+            "train.warmup_steps": 0,
+            "train.evaluate_every": 3,
+            "train.checkpoint_every": 3,
+            "train.picture_every": 0,
+            "evaluate.importance_samples": 2,
+            "evaluate.latents": 4,
+            "evaluate.likelihood_samples": 2,
+            "report.tensorboard": False,
+            **changes,
+        }
+    )
+    defaults = flatten(base.get_config().to_dict())
+    code = modes.execute(config, defaults=defaults, workdir=folder / name, mode="train", command=["test"])
+    assert code == 0
+    return ctc_jax.load(folder / name, "latest")
+
+
+@pytest.mark.parametrize("name", ["mlp_vae", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+def test_a_run_with_a_flow_is_trained_evaluated_reported_and_loaded(tmp_path, name):
+    run = run_of(tmp_path, name, OTHERS.get(name, {}))
+    (code,) = run.model.latents
+    moved = jax.tree.map(lambda one, other: np.abs(one - other).max(), run.params, run.model.init(jax.random.key(0)))
+    flows = [leaf for path, leaf in jax.tree.leaves_with_path(moved) if "moves_1" in jax.tree_util.keystr(path)]
+    assert max(flows) > 1e-4
+    (tested,) = [line for line in run.history if line["split"] == "test"]
+    assert {f"kl_nats/{code}", f"active_units/{code}"} <= set(tested)
+    assert (tmp_path / name / "report.html").exists()
+    images = run.dataset.test.images[:3]
+    assert run.encode(images)[code].shape == (3, 1)
+    # Weights of a density well within q have mean 1.
+    batch = Batch(jnp.asarray(images), jnp.zeros(3, jnp.int32))
+    infer = jax.jit(jax.vmap(lambda key: run.model.infer(run.params, key, batch).sites[code]))
+    sites = infer(jax.random.split(jax.random.key(1), 4096))
+    latent = np.asarray(sites.draw.value, np.float64)[..., 0]
+    log_inner = stats.norm.logpdf(latent, latent.mean(axis=0), 0.5 * latent.std(axis=0))
+    weights = np.exp(log_inner - sites.log_q)
+    error = weights.std(axis=0) / 64
+    assert error.max() < 0.05
+    assert np.abs((weights.mean(axis=0) - 1.0) / error).max() < 4.0
+    # Quadrature of p(x|z) N(z) on a grid that holds all but 1e-12 of the prior: the bound stays below.
+    grid = np.linspace(-7, 7, 1001, dtype=np.float32)
+    pixels = run.decode({code: grid[:, None]})
+    log_prior = -0.5 * grid**2 - 0.5 * np.log(2 * np.pi) + np.log(grid[1] - grid[0])
+    exact = [logsumexp(pixels.log_prob(jnp.broadcast_to(image, (1001, *image.shape))) + log_prior) for image in images]
+    assert np.max(run.log_likelihood(images, importance_samples=500) - np.asarray(exact)) < 0.3
