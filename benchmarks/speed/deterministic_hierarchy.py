@@ -22,8 +22,8 @@ from ctc_jax.data import Batch
 from ctc_jax.layers import StochasticMaxPool, StochasticReLU, depth_to_space, positionwise
 from ctc_jax.layers.dense_ctc import DenseCTC
 from ctc_jax.models import END, Bound, ChainModel, Masked, Params, Schedule
-from ctc_jax.models.chain import log_likelihood, sampled
 from ctc_jax.models.networks.hierarchy import TOP
+from ctc_jax.models.walk import log_likelihood, sampled
 
 WINDOW = (2, 2)
 

@@ -67,14 +67,14 @@ class MaskedDistribution:
         return Masked(jnp.ones_like(self.logits) if self.values is None else self.values.mean, mask)
 
     def log_prob(self, draw: Masked) -> Float[Array, " batch"]:
-        """Of masks and selected values, nats; differentiable in both.
+        """log p of masks and of the values they select, nats; differentiable in both.
 
         Of a relaxed mask, which has no probability, the interpolation sum_k m_k (log p_k + log f_k(s_k)).
         """
         return total(self._of_each(draw.mask, None if self.values is None else self.values.log_prob(draw.value)))
 
     def mask_log_prob(self, mask: Float[Array, "batch ..."]) -> Float[Array, " batch"]:
-        """Of the masks, nats."""
+        """log p of the masks, nats."""
         return self.kind.total_log_prob(self.logits, mask)
 
     def negative_entropy(self) -> Float[Array, " batch"]:

@@ -15,7 +15,7 @@ from ctc_jax.data import Dataset
 from ctc_jax.data.archive import Unreadable, read_arrays
 from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.classifier import STEPS, Classifier, ClassifierNetwork, train_classifier
-from ctc_jax.evaluation.spread import spread
+from ctc_jax.evaluation.even_rows import even_rows
 
 LOGGER = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def cached_classifier(dataset: Dataset, directory: Path, *, steps: int = STEPS) 
 def file_name(dataset: Dataset, steps: int = STEPS) -> str:
     """Differs where images, labels, bits, binarization, training or the network do."""
     digest = hashlib.sha256(f"{dataset.classes} {len(dataset.train)} {steps}".encode())
-    rows = spread(len(dataset.train), FINGERPRINTED)
+    rows = even_rows(len(dataset.train), FINGERPRINTED)
     for array in (dataset.train.images[rows], dataset.train.labels[rows]):
         digest.update(np.ascontiguousarray(array).tobytes())
     shape = "x".join(map(str, dataset.image_shape))

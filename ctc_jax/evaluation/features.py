@@ -57,7 +57,7 @@ def _random(dataset: Dataset, directory: Path) -> FeatureSpace:
 
 
 def _classifier(dataset: Dataset, directory: Path) -> FeatureSpace:
-    """Of the layer before the last; trained when the data has been measured by it never before."""
+    """Features of a classifier's layer before the last; trained when the data has been measured by it never before."""
     classifier = cached_classifier(dataset, directory)
     network = ClassifierNetwork(dataset.classes)
     extract = jax.jit(lambda images: network.apply(classifier.params, images).features)

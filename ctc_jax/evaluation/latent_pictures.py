@@ -115,7 +115,7 @@ def _chooses(site: MaskSite) -> bool:
 
 
 def _mask_maps(sites, model, params, key, batch) -> list[np.ndarray]:
-    """Of each site the channels of masks that say most, each as `[images, height, width, 3]` shades."""
+    """The channels of masks that say most at each site, each as `[images, height, width, 3]` shades."""
     probs, found = jax.device_get(mask_probs(model, params, key, batch)), []
     height, width, _ = model.image_shape
     for site in sites:

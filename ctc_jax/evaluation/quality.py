@@ -10,12 +10,12 @@ from jaxtyping import Num, UInt8
 from ctc_jax.data import Dataset, Split
 from ctc_jax.evaluation.code_draws import CodeDraws, draw_codes
 from ctc_jax.evaluation.diversity import diversity_within_code
+from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.evaluation.features import REGISTRY, FeatureSpace
 from ctc_jax.evaluation.frechet import fit_gaussian, frechet_distance
 from ctc_jax.evaluation.neighbors import compare, manifold
 from ctc_jax.evaluation.options import EvaluateOptions
 from ctc_jax.evaluation.spectrum import radial_spectrum, spectrum_distance_decades
-from ctc_jax.evaluation.spread import spread
 from ctc_jax.models import Model, Params
 
 SEED = 8_001  # of the one drawing of training images that are binarized anew for each batch
@@ -48,7 +48,7 @@ def build_reference(options: EvaluateOptions, dataset: Dataset, directory: Path)
     options.check_dataset(dataset)
     if not options.quality_samples:
         return None
-    rows = spread(len(dataset.train), options.quality_samples)
+    rows = even_rows(len(dataset.train), options.quality_samples)
     training = dataset.train.draw(rows, np.random.default_rng(SEED))
     return Reference({name: REGISTRY[name](dataset, directory) for name in options.spaces}, training)
 
@@ -73,7 +73,7 @@ def sample_quality(
       and `diversity/SPACE/means`; the spaces' own figures; `quality_samples`.
     """
     drawn = draw_codes(model, params, codes=samples, seed=seed)
-    real = split.images[spread(len(split), samples)]
+    real = split.images[even_rows(len(split), samples)]
     found = {"samples": drawn.samples[0], "means": drawn.means[0], "data": reference.training}
     figures: dict[str, int | float] = {"quality_samples": samples, **_spectra(real, found, levels)}
     for name, space in reference.spaces.items():

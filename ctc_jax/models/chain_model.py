@@ -13,10 +13,12 @@ from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, Pathwise, PerSite
-from ctc_jax.models.chain import BottomUp, Chain, Generation, TopDown, centered, given, placed, sampled, walk
+from ctc_jax.models.chain import Chain
 from ctc_jax.models.estimated_bound import estimated_bound
 from ctc_jax.models.model import Params
+from ctc_jax.models.orders import BottomUp, Generation, TopDown
 from ctc_jax.models.trace import END, Bound, Joint, Latents, Schedule, Trace
+from ctc_jax.models.walk import centered, given, placed, sampled, walk
 
 
 @runtime_checkable

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from ctc_jax.errors import ConfigError, nearest
 from ctc_jax.layers import LocalWinnerTakeAll, MaskedLayer, StochasticMaxPool, StochasticReLU, Unmasked
 from ctc_jax.models import codes
-from ctc_jax.models.chain import BottomUp, TopDown
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.networks.hierarchy import HierarchyNetwork
+from ctc_jax.models.orders import BottomUp, TopDown
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions, check_halving
 from ctc_jax.options import OptionError, option
 

@@ -13,8 +13,8 @@ from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, PerSite, Score, SinglePass, SparseReward
 from ctc_jax.gradients.surrogate import zero
-from ctc_jax.models.chain import Steps, keys, known_kl, log_likelihood, sampled, walk
 from ctc_jax.models.trace import Bound, Schedule, Trace
+from ctc_jax.models.walk import Steps, keys, known_kl, log_likelihood, sampled, walk
 
 PerImage = Float[Array, " batch"]
 
@@ -99,7 +99,7 @@ def _nested(steps, key, batch, estimator, sites, schedule, *, params, context):
         return objective - weight * known
 
     def at(carry, index):
-        """Of one latent what follows it, and its own KL as far as it is known before it is drawn."""
+        """The objective after one latent, and its own KL as far as it is known before it is drawn."""
         name = names[index]
         posterior, prior = steps.distributions(carry, name)
         if name not in sites:

@@ -10,7 +10,7 @@ import flax.linen as nn
 from jax.typing import DTypeLike
 
 from ctc_jax.layers import activation
-from ctc_jax.layers.leaky_relu import LeakyReLU
+from ctc_jax.layers.activation import LeakyReLU
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.options import OptionError, Options, option
 from ctc_jax.posteriors import AbstractPosterior

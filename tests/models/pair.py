@@ -8,8 +8,8 @@ import numpyro.distributions as dist
 from ctc_jax.data import Batch
 from ctc_jax.distributions import BERNOULLI, CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked, MaskedDistribution
-from ctc_jax.models.chain import known_kl
 from ctc_jax.models.trace import Schedule
+from ctc_jax.models.walk import known_kl
 
 KINDS = {"categorical": CATEGORICAL, "bernoulli": BERNOULLI}
 BATCH = Batch(jnp.asarray([[1, 0, 1], [0, 0, 1]], jnp.uint8), jnp.zeros(2, jnp.int32))

@@ -11,7 +11,9 @@ import pytest
 from scipy import stats
 
 from ctc_jax.distributions.masked import standard
-from ctc_jax.models.chain import Amortized, BottomUp, Generation, Observed, TopDown, centered, given, sampled, walk
+from ctc_jax.models.chain import Amortized, Observed
+from ctc_jax.models.orders import BottomUp, Generation, TopDown
+from ctc_jax.models.walk import centered, given, sampled, walk
 from ctc_jax.posteriors import AbstractPosterior, PosteriorDraw
 from tests.models.conftest import assert_same_mean
 from tests.models.pair import BATCH, KINDS, Pair, weights_of

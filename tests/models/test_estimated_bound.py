@@ -14,8 +14,9 @@ from ctc_jax import gradients
 from ctc_jax.distributions.masked import MaskedDistribution
 from ctc_jax.gradients import Enumerate, PerSite, ReinMax, StraightThrough
 from ctc_jax.gradients.surrogate import zero
-from ctc_jax.models.chain import BottomUp, TopDown, sampled, walk
 from ctc_jax.models.estimated_bound import estimated_bound
+from ctc_jax.models.orders import BottomUp, TopDown
+from ctc_jax.models.walk import sampled, walk
 from tests.models.conftest import z_scores
 from tests.models.pair import (
     BATCH,

@@ -13,7 +13,7 @@ from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import Enumerate, GumbelSoftmax, ReinMax
 from ctc_jax.models import Schedule
-from ctc_jax.models.chain import known_kl
+from ctc_jax.models.walk import known_kl
 from ctc_jax.objectives import importance_weighted_bound
 from tests.models.conftest import assert_same_mean, weights_and_bounds
 

@@ -153,7 +153,7 @@ class HierarchyNetwork(nn.Module):
         return self.feature_shape(level)[0] // self.feature_shape(level + 1)[0]
 
     def unit_shape(self, level: int) -> tuple[int, int, int]:
-        """Of the units of a level, from 0."""
+        """Height, width and channels of the units of a level, from 0."""
         return *self.map_shape(level), self.channels
 
     def inputs(self, images: Integer[Array, "batch height width channels"]) -> Features:
@@ -192,7 +192,7 @@ class HierarchyNetwork(nn.Module):
     def posterior_of(
         self, name: str, features: Any, hidden: Any, prior: MaskedDistribution | None, step: Any
     ) -> MaskedDistribution | Amortized:
-        """Of features alone, or where inference is top-down of both, as a change of the prior."""
+        """q of a latent, of features alone, or where inference is top-down of both, as a change of the prior."""
         if self.top_down:
             features = features[name]
         if name == TOP:

@@ -10,7 +10,7 @@ from ctc_jax import training
 from ctc_jax.data import Batch
 from ctc_jax.gradients import CATEGORICAL, RLOO, STGumbel, StraightThrough
 from ctc_jax.models import ImageSpace, Masked
-from ctc_jax.models.chain import keys
+from ctc_jax.models.walk import keys
 
 KEY = jax.random.key(5)
 

@@ -1,0 +1,87 @@
+"""Orders in which a chain's latents are drawn: priors alone, top down, bottom up. Tests: test_chain.py."""
+
+from typing import Any
+
+from numpyro.distributions import Distribution
+
+from ctc_jax.data import Batch
+from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.models.chain import BottomUpChain, Chain, Features, Hidden
+from ctc_jax.models.trace import END, Latents, Schedule
+from ctc_jax.models.walk import given, walk
+
+
+class Generation:
+    """Latents in generative order, where the image is not known: each is drawn from its prior."""
+
+    defers = False
+
+    def __init__(self, chain: Chain, count: int):
+        self.chain, self.count, self.names = chain, count, chain.latents
+
+    def start(self) -> Hidden:
+        """Before the first latent."""
+        return self.chain.begin(self.count)
+
+    def distributions(self, carry: Hidden, name: str) -> tuple[Any, Any]:
+        """The prior, twice."""
+        prior = self.chain.prior_of(name, carry)
+        return prior, prior
+
+    def advance(self, carry: Hidden, name: str, latent: Masked) -> Hidden:
+        """The chain's own way."""
+        return self.chain.advance(name, carry, latent)
+
+    def finish(self, carry: Hidden) -> tuple[Distribution, dict[str, MaskedDistribution]]:
+        """No prior is left open."""
+        return self.chain.pixels(carry), {}
+
+
+class TopDown(Generation):
+    """Inference in generative order: a posterior sees the image and the latents above, as its prior does."""
+
+    def __init__(self, chain: Chain, batch: Batch, schedule: Schedule = END):
+        super().__init__(chain, len(batch.image))
+        self.schedule, self.features = schedule, chain.encode(batch)
+
+    def distributions(self, carry: Hidden, name: str) -> tuple[Any, Any]:
+        """Posterior and prior, both given the latents above."""
+        prior = self.chain.prior_of(name, carry)
+        return self.chain.posterior_of(name, self.features, carry, prior, self.schedule.step), prior
+
+
+class BottomUp:
+    """Inference from the image upwards: a posterior sees what was drawn below it.
+
+    The prior of a latent then depends on draws that depend on its own, so that E log p is sampled while E log q is
+    analytic; only that of the first in generative order is known before.
+    """
+
+    defers = True
+
+    def __init__(self, chain: BottomUpChain, batch: Batch, schedule: Schedule = END):
+        self.chain, self.batch, self.schedule = chain, batch, schedule
+        self.names = tuple(reversed(chain.latents))
+
+    def start(self) -> tuple[Features, Latents]:
+        """The image's own features, and no latent."""
+        return self.chain.encode(self.batch), {}
+
+    def distributions(self, carry: tuple[Features, Latents], name: str) -> tuple[Any, Any]:
+        """The posterior given what was drawn below, and of the last latent the prior."""
+        prior = None
+        if name == self.names[-1]:
+            prior = self.chain.prior_of(name, self.chain.begin(len(self.batch.image)))
+        return self.chain.posterior_of(name, carry[0], None, prior, self.schedule.step), prior
+
+    def advance(self, carry: tuple[Features, Latents], name: str, latent: Masked) -> tuple[Features, Latents]:
+        """Up through the draw."""
+        features, drawn = carry
+        above = features if name == self.names[-1] else self.chain.ascend(name, features, latent)
+        return above, {**drawn, name: latent}
+
+    def finish(self, carry: tuple[Features, Latents]) -> tuple[Distribution, dict[str, MaskedDistribution]]:
+        """The way down with all latents given."""
+        way_down = Generation(self.chain, len(self.batch.image))
+        trace = walk(way_down, given(carry[1]))
+        return trace.pixels, {name: trace.sites[name].prior for name in self.names[:-1]}

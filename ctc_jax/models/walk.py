@@ -1,0 +1,175 @@
+"""Latents drawn one after another: the one walk of all models. Tests: tests/models/test_chain.py."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+from jaxtyping import Array, Float, Key
+from numpyro.distributions import Distribution
+
+from ctc_jax.data import Batch
+from ctc_jax.distributions import GroupedCTC
+from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.models.chain import Amortized, Observed
+from ctc_jax.models.trace import END, Latents, Schedule, Site, Trace
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """An order in which latents are drawn, and what their distributions depend on.
+
+    Attributes:
+      names: of the latents, in that order.
+      defers: whether priors are known at the end alone.
+    """
+
+    names: tuple[str, ...]
+    defers: bool
+
+    def start(self) -> Any:
+        """What the first posterior depends on."""
+
+    def distributions(self, carry: Any, name: str) -> tuple[Any, Any]:
+        """Posterior and prior of a latent; the prior is None where it is known at the end alone."""
+
+    def advance(self, carry: Any, name: str, latent: Masked) -> Any:
+        """What the next posterior depends on; differentiable in the latent."""
+
+    def finish(self, carry: Any) -> tuple[Distribution, dict[str, MaskedDistribution]]:
+        """p(x | latents), and the priors that were not known before."""
+
+
+class Drawn(NamedTuple):
+    """A latent with its log q, and what is known of its KL before it is drawn or by its draw, nats."""
+
+    latent: Masked
+    log_q: Float[Array, " batch"]
+    known: Float[Array, " batch"]
+
+
+# `(index, name, posterior, prior, rest)` to a draw; `rest` is log p(x, what is drawn later | latent), or None.
+Take = Callable[..., Drawn]
+
+
+def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedule = END) -> Trace:
+    """All latents in the order of `steps`, each as `take` has it.
+
+    Args:
+      steps: the order, and the distributions.
+      take: how a latent is drawn: `sampled`, `given`, `centered`.
+      batch: whose likelihood is wanted; without one it is 0.
+      schedule: of the likelihood.
+    """
+    carry, latents, sites, last = steps.start(), {}, {}, len(steps.names) - 1
+    for index, name in enumerate(steps.names):
+        posterior, prior = steps.distributions(carry, name)
+        rest = None
+        if index == last and batch is not None and not steps.defers:
+
+            def rest(latent: Masked, carry: Any = carry, name: str = name) -> Float[Array, " batch"]:
+                return log_likelihood(steps.finish(steps.advance(carry, name, latent))[0], batch, schedule)
+
+        drawn = take(index, name, posterior, prior, rest)
+        carry, latents[name] = steps.advance(carry, name, drawn.latent), drawn.latent
+        if not isinstance(prior, Observed):
+            known = posterior if isinstance(posterior, MaskedDistribution) else None
+            sites[name] = Site(drawn.latent, known, prior, drawn.log_q, drawn.known)
+    pixels, priors = steps.finish(carry)
+    for name, prior in priors.items():
+        site = sites[name]
+        deferred = -prior.log_prob(site.draw)
+        sites[name] = site._replace(prior=prior, kl=site.kl + deferred, deferred=deferred)
+    return Trace(latents, sites, pixels, 0.0 if batch is None else log_likelihood(pixels, batch, schedule))
+
+
+def log_likelihood(pixels: Distribution, batch: Batch, schedule: Schedule) -> Float[Array, " batch"]:
+    """log p(x | latents), or its annealed lower bound where the schedule has an inverse temperature."""
+    if schedule.likelihood is None or not isinstance(pixels, GroupedCTC):  # without masks it is its own annealed bound
+        return pixels.log_prob(batch.image)
+    return pixels.annealed_log_prob(batch.image, schedule.likelihood)
+
+
+def sampled(key: Key[Array, ""], mask_of: Callable[[str], Callable] | None = None) -> Take:
+    """Each latent drawn from its posterior.
+
+    Args:
+      key: of everything drawn.
+      mask_of: of a latent by name, `(key, logits, *, kind)` to a mask that carries a gradient; by default masks are
+        plain samples, which have none.
+    """
+
+    def take(index, name, posterior, prior, rest) -> Drawn:
+        mask_key, value_key = keys(key, index)
+        if isinstance(posterior, Observed):
+            return Drawn(posterior.draw(value_key), 0.0, 0.0)
+        if isinstance(posterior, Amortized):
+            return _amortized(posterior, value_key, prior, rest)
+        mask = None
+        if posterior.kind is not None:
+            draw = _plain if mask_of is None else mask_of(name)
+            mask = draw(mask_key, posterior.logits, kind=posterior.kind)
+        latent = Masked(posterior.draw_values(value_key), mask)
+        return Drawn(latent, posterior.log_prob(latent), known_kl(posterior, prior))
+
+    return take
+
+
+def given(latents: Latents, key: Key[Array, ""] | None = None) -> Take:
+    """Each latent as it is given; the others, if a key is there for them, drawn from what `steps` have as posterior."""
+
+    def take(index, name, posterior, prior, rest) -> Drawn:
+        if name not in latents:
+            return sampled(key)(index, name, posterior, prior, rest)
+        if isinstance(posterior, Observed):
+            return Drawn(latents[name], 0.0, 0.0)
+        log_q = posterior.log_prob(latents[name])
+        return Drawn(latents[name], log_q, log_q - prior.log_prob(latents[name]))
+
+    return take
+
+
+def placed(latents: Latents) -> Take:
+    """Each latent as it is given and not scored: for what comes of latents, which may be products without a mask."""
+
+    def take(index, name, posterior, prior, rest) -> Drawn:
+        return Drawn(latents[name], 0.0, 0.0)
+
+    return take
+
+
+def centered(index, name, posterior, prior, rest) -> Drawn:
+    """Each latent at the center of its posterior: the mean mask and the mean values, or what the family has as such."""
+    del index, name, prior, rest
+    if isinstance(posterior, Observed):
+        return Drawn(posterior.draw(None), 0.0, 0.0)
+    if isinstance(posterior, Amortized):
+        return Drawn(Masked(posterior.family.center(posterior.hidden)), 0.0, 0.0)
+    return Drawn(posterior.center, 0.0, 0.0)
+
+
+def known_kl(posterior: MaskedDistribution, prior: MaskedDistribution | None) -> Float[Array, " batch"]:
+    """KL of a latent, or where its prior is not known yet E log q, nats."""
+    return posterior.negative_entropy() if prior is None else posterior.kl(prior)
+
+
+def keys(key: Key[Array, ""], index: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """The keys of the mask and of the values of the latent at an index of the order."""
+    mask_key, value_key = jax.random.split(jax.random.fold_in(key, index))
+    return mask_key, value_key
+
+
+def _plain(key, logits, *, kind):
+    return kind.sample(key, logits)[0]
+
+
+def _amortized(posterior: Amortized, key, prior, rest) -> Drawn:
+    flat = prior.values.to_event(1)
+    log_joint = None
+    if posterior.family.needs_log_joint:
+
+        def log_joint(value: Float[Array, "batch latents"]) -> Float[Array, " batch"]:
+            return flat.log_prob(value) + rest(Masked(value))
+
+    drawn = posterior.family(key, posterior.hidden, flat, log_joint)
+    kl = drawn.log_q - flat.log_prob(drawn.latent) if drawn.kl is None else drawn.kl
+    return Drawn(Masked(drawn.latent), drawn.log_q, kl)
