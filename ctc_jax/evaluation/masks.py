@@ -21,7 +21,7 @@ SAME, UNUSED, FREE = 0.01, 0.01, 0.1
 
 
 def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: int, seed: int) -> dict[str, float]:
-    """Figures on the masks of each latent that has some, over the split's images and averaged over its masks; empty without masks.
+    """Figures on masks of each latent that has some, over the split's images and averaged over its masks; else empty.
 
     Where q(m) depends on latents drawn before, q(m|x) is its mean over these. H(q(m|x)) is the jackknife's estimate
     from 4 draws of them, exact where nothing random comes before. Of masks that these latents decide alone, and not

@@ -105,7 +105,7 @@ class MaskedMLP(nn.Module):
         return posterior if self.pooling is None else self.pooling.distribution(posterior, step)
 
     def weights(self, name: str) -> Float[Array, "entries hidden"]:
-        """Weights of the decoder's first layer on the latent as it is: (2 m - 1) W + b = m (2 W) + (b - sum of W's rows)."""
+        """Weights of the decoder's first layer on m itself: (2 m - 1) W + b = m (2 W) + (b - sum of W's rows)."""
         return 2.0 * self.first.kernel if self.signed else self.first.kernel
 
     def enter(self, name: str, hidden: int, projected: Float[Array, "batch hidden"]) -> Float[Array, "batch hidden"]:
