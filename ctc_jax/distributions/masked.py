@@ -25,7 +25,7 @@ class Masked(NamedTuple):
     mask: Float[Array, "batch ..."] | None = None
 
     @property
-    def product(self) -> Float[Array, "batch ..."]:
+    def product(self) -> Float[Array, "..."]:
         """m * s, of the shape of the values: what a decoder is given."""
         return self.value if self.mask is None else selected(self.mask, self.value)
 
@@ -86,7 +86,7 @@ class MaskedDistribution:
         """KL(self || prior), nats: KL(q_m || p_m) + sum_k q_k KL(q_{s_k} || p_{s_k}), exact."""
         return total(self.kl_of_each(prior))
 
-    def kl_of_each(self, prior: "MaskedDistribution") -> Float[Array, "batch ..."]:
+    def kl_of_each(self, prior: "MaskedDistribution") -> Float[Array, "..."]:
         """`kl` of each mask, or of each value where nothing is masked, `[batch, *masks]`."""
         of_values = None if self.values is None else kl_divergence(self.values, prior.values)
         if self.kind is None:
