@@ -161,7 +161,7 @@ def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
         if line.startswith("step "):
             break
     code, output = launch(environment, *long)
-    first.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGTERM)
     rest = first.communicate(timeout=120)[0]
     assert_one_line(code, output, "is in use by process")
     assert first.returncode == SAVED_EXIT_CODE
