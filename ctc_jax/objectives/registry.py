@@ -3,9 +3,14 @@
 An objective is its own options, called with `(model, params, key, batch, step)` for a loss and metrics.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from ctc_jax.objectives.elbo import Elbo
 from ctc_jax.objectives.importance_weighted import ImportanceWeighted
-from ctc_jax.options import Section
+from ctc_jax.options import ConfigSection, Section
+
+Objective = Callable[..., tuple[Any, dict[str, Any]]]
 
 REGISTRY = {"elbo": Elbo, "importance_weighted": ImportanceWeighted}
 
@@ -17,7 +22,7 @@ SECTION = Section(
 )
 
 
-def build(config) -> Elbo | ImportanceWeighted:
+def build(config: ConfigSection) -> Objective:
     """The objective that the section `objective` of a config names.
 
     Raises:
