@@ -165,7 +165,7 @@ def test_training_finds_a_distribution_it_can_represent(tiny, tmp_path):
     images = np.random.default_rng(1).integers(0, 2, (4000, 4, 4, 1), dtype=np.uint8) * 128
     np.savez(path, images=images)
     config = tiny(
-        data__path=str(path),
+        data__npz__path=str(path),
         likelihood__name="categorical",
         train__steps=400,
         train__batch_size=64,
