@@ -27,7 +27,9 @@ def test_a_batch_the_devices_cannot_share_is_refused():
 def test_the_curve_is_the_same_on_one_and_on_four_devices(tiny, model):
     curves = []
     for devices in (1, 4):
-        config = tiny(model__name=model, model__conv_vae__levels=1, likelihood__name="ctc", likelihood__ctc__components=2)
+        config = tiny(
+            model__name=model, model__conv_vae__levels=1, likelihood__name="ctc", likelihood__ctc__components=2
+        )
         experiment = training.build(config, data_mesh(jax.devices()[:devices]))
         state = jax.jit(experiment.step.init, out_shardings=experiment.sharding)()
         call, losses = jax.jit(experiment.step), []
