@@ -63,7 +63,7 @@ def defaults() -> dict[str, Any]:
 
 def start() -> None:
     """Reads the command line and ends the process with the exit code."""
-    parser = command_line.parser(__doc__, defaults)
+    parser = command_line.parser(__doc__, defaults, base.SECTIONS)
     app.run(command_line.one_line(main), flags_parser=parser)
 
 

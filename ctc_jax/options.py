@@ -177,24 +177,6 @@ class Section:
         part = choose(self.registry, name, f"{self.key}.name")
         return _made(part, dict(config.get(name, {})), f"{self.key}.{name}")
 
-    def check_used(self, config: ConfigSection, changed: Iterable[str]) -> None:
-        """Refuses options set for a part that is not chosen.
-
-        Args:
-          config: this section of the config.
-          changed: dotted keys that somebody set on purpose, such as those of the command line.
-
-        Raises:
-          ConfigError: one of them belongs to a part of this section that is not chosen.
-        """
-        chosen = str(config.get("name", self.default)).replace(" ", "").split(",")
-        for key in changed:
-            section, _, rest = key.partition(".")
-            part, _, name = rest.partition(".")
-            if section == self.key and name and part in self.registry and part not in chosen:
-                found = config[part][name]
-                raise ConfigError(key, found, f"only with {self.key}.name={part}; it is {config['name']}")
-
     def documented(self) -> list[Documented]:
         """Every key of the section, for a reference."""
         named = []
@@ -202,6 +184,40 @@ class Section:
             named = [Documented(f"{self.key}.name", self.default, self.meaning, ", ".join(self.registry))]
         of_parts = [row for name, part in self.registry.items() for row in _documented(part, f"{self.key}.{name}")]
         return [*named, *_documented(self.shared, self.key), *of_parts]
+
+
+def check_names(config: Mapping[str, Any], sections: Iterable[Section]) -> None:
+    """Refuses parts that are not there.
+
+    Args:
+      config: the whole config, its keys dotted.
+      sections: of the config.
+
+    Raises:
+      ConfigError: a section names a part that is not in its registry.
+    """
+    for section in sections:
+        for name in str(config[f"{section.key}.name"]).replace(" ", "").split(",") if section.registry else ():
+            choose(section.registry, name, f"{section.key}.name")
+
+
+def check_used(config: Mapping[str, Any], changed: Iterable[str]) -> None:
+    """Refuses options set for a part that is not chosen.
+
+    Args:
+      config: the whole config, its keys dotted.
+      changed: keys that somebody set on purpose, on the command line or in a sweep.
+
+    Raises:
+      ConfigError: one of them belongs to a part that its section does not name.
+    """
+    for key in changed:
+        section, _, rest = key.partition(".")
+        part, dot, _ = rest.partition(".")
+        chosen = str(config.get(f"{section}.name", "")).replace(" ", "").split(",")
+        if dot and f"{section}.name" in config and part not in chosen:
+            allowed = f"its default, since {section}.name is {config[f'{section}.name']!r} and not {part}"
+            raise ConfigError(key, config[key], allowed)
 
 
 def reference(sections: Iterable[Section], prefix: str = "") -> str:

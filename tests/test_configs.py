@@ -136,5 +136,6 @@ def test_every_key_of_the_base_is_read_by_the_package():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "sweeps").glob("*.py")), ids=lambda path: path.stem)
 def test_a_sweep_changes_keys_that_exist_and_says_how_to_run_it(path):
-    assert load_sweep(str(path), EXPERIMENTS["cifar_ctc"].get_config("cpu")).trials
-    assert f"--sweep=configs/sweeps/{path.name}" in path.read_text()
+    command = rf"--config=configs/(\w+)\.py(?::(\w+))? --sweep=configs/sweeps/{path.name}"
+    experiment, preset = re.search(command, path.read_text()).groups()
+    assert load_sweep(str(path), EXPERIMENTS[experiment].get_config(preset or "")).trials

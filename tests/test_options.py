@@ -5,7 +5,7 @@ import ml_collections
 import pytest
 
 from ctc_jax.errors import ConfigError
-from ctc_jax.options import OptionError, Options, Section, flatten, option
+from ctc_jax.options import OptionError, Options, Section, check_names, check_used, flatten, option
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,26 @@ def test_a_library_user_reads_the_name_of_the_argument_alone():
 
 
 def test_options_set_for_a_part_that_is_not_chosen_are_refused():
-    config = {**SECTION.defaults(), "name": "plain"}
-    SECTION.check_used(config, ["likelihood.name", "likelihood.width", "model.mixture.off"])
-    with pytest.raises(
-        ConfigError, match=r"likelihood\.mixture\.off is False; allowed: only with likelihood\.name=mix"
-    ):
-        SECTION.check_used(config, ["likelihood.mixture.off"])
+    config = flatten({"likelihood": {**SECTION.defaults(), "name": "plain"}, "train": {"steps": 3}, "seed": 0})
+    check_used(config, ["likelihood.name", "likelihood.width", "train.steps", "seed"])
+    message = (
+        r"likelihood\.mixture\.off is False; allowed: its default, since likelihood\.name is 'plain' and not mixture"
+    )
+    with pytest.raises(ConfigError, match=message):
+        check_used(config, ["likelihood.mixture.off"])
+
+
+def test_a_part_that_is_not_there_is_told_by_its_name():
+    check_names({"likelihood.name": "plain"}, [SECTION, Section("train")])
+    with pytest.raises(ConfigError, match=r"likelihood\.name is 'plane'; allowed: mixture, plain"):
+        check_names({"likelihood.name": "plain,plane"}, [SECTION])
+
+
+def test_a_name_with_commas_chooses_each_of_its_parts():
+    config = {"estimator.name": "reinmax, rloo", "estimator.rloo.samples": 2, "estimator.arms.samples": 2}
+    check_used(config, ["estimator.rloo.samples"])
+    with pytest.raises(ConfigError, match=r"estimator\.arms\.samples is 2"):
+        check_used(config, ["estimator.arms.samples"])
 
 
 def test_every_key_is_documented_with_its_default_and_what_is_allowed():

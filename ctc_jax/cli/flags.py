@@ -3,13 +3,14 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
+from ml_collections import config_flags
 
 from ctc_jax.errors import SAVED_EXIT_CODE, UserError, nearest
-from ctc_jax.options import flatten
+from ctc_jax.options import Section, check_names, check_used, flatten
 
 USAGE_EXIT_CODE = 2
 MISSING = "--config is missing; give an experiment, such as --config=configs/shapes_ctc.py"
@@ -18,12 +19,15 @@ ILLEGAL = re.compile(r"flag --(?P<name>[^=]+)=(?P<value>.*?): (?P<reason>.*)", r
 KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def parser(usage: str, defaults: Callable[[], Mapping[str, Any]]) -> Callable[[list[str]], list[str]]:
+def parser(
+    usage: str, defaults: Callable[[], Mapping[str, Any]], sections: Iterable[Section]
+) -> Callable[[list[str]], list[str]]:
     """A flag parser for `absl.app.run` that ends the process with one line on a mistake.
 
     Args:
       usage: what `--help` shows above the flags.
       defaults: gives the default of every dotted key that a config has.
+      sections: of the config.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -33,6 +37,10 @@ def parser(usage: str, defaults: Callable[[], Mapping[str, Any]]) -> Callable[[l
         try:
             positional = flags.FLAGS(argv)
             _check_config(argv, flags.FLAGS["config"].value, defaults())
+            changed = config_flags.get_override_values(flags.FLAGS["config"])
+            config = flatten(flags.FLAGS["config"].value.to_dict())
+            check_names(config, sections)  # first: else a misspelt name is told by a key of the part that was meant
+            check_used(config, changed)
         except UserError as error:
             fail(str(error), error.exit_code)
         except flags.Error as error:

@@ -100,8 +100,7 @@ def _one_sample(model: Model, params: Params, key: Key[Array, ""], batch: Batch,
     def of_image(position: Int[Array, ""], one: Batch) -> Bound:
         single = jax.tree.map(lambda leaf: leaf[None], one)
         trace = model.infer(params, jax.random.fold_in(key, position), single)
-        bound = Bound(trace.log_likelihood, {name: site.kl for name, site in trace.sites.items()})
-        return jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), bound)
+        return jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), trace.bound)
 
     return jax.vmap(of_image)(index, batch)
 

@@ -30,17 +30,15 @@ class LocalWinnerTakeAll(MaskedLayer):
         if self.block < 2:
             raise ValueError(f"block of K = {self.block} units leaves no choice; allowed: 2 or more")
 
-    def check(self, shape: Shape) -> None:
-        """Refuses a number of channels that blocks do not divide.
+    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch blocks block"]:
+        """The channels of each block last.
 
         Raises:
-          ValueError: they do not.
+          ValueError: blocks do not divide the channels.
         """
-        if shape[2] % self.block:
-            raise ValueError(f"blocks of {self.block} do not divide the channels, {shape[2]}; allowed: a divisor")
-
-    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch blocks block"]:
-        """The channels of each block last."""
+        channels = units.shape[-1]
+        if channels % self.block:
+            raise ValueError(f"blocks of {self.block} do not divide the channels, {channels}; allowed: a divisor")
         return units.reshape(len(units), -1, self.block)
 
     def restore(

@@ -26,13 +26,6 @@ class MaskedLayer(abc.ABC):
 
     kind: ClassVar[MaskKind | None]
 
-    def check(self, shape: Shape) -> None:  # noqa: B027, most layers fit all units
-        """Refuses units that the layer does not fit: for whoever builds a model and knows them.
-
-        Raises:
-          ValueError: the masks do not divide the units.
-        """
-
     @abc.abstractmethod
     def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch ..."]:
         """Units in the order of the latent."""

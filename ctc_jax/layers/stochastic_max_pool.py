@@ -11,7 +11,7 @@ from ctc_jax.distributions import CATEGORICAL, MaskKind
 from ctc_jax.distributions.masked import Masked, MaskedDistribution
 from ctc_jax.layers.masked_layer import MaskedLayer, Shape
 from ctc_jax.layers.units import Units
-from ctc_jax.layers.windows import check_window, join_windows, split_windows
+from ctc_jax.layers.windows import join_windows, split_windows
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,12 @@ class StochasticMaxPool(MaskedLayer):
             size = f"{self.window[0]} x {self.window[1]}"
             raise ValueError(f"window {size} leaves no choice (K = {positions}); allowed: 2 positions, or 1 and off")
 
-    def check(self, shape: Shape) -> None:
-        """Refuses a feature map that windows do not tile.
+    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch windows positions"]:
+        """The positions of each window last, row by row.
 
         Raises:
-          ValueError: they do not.
+          ValueError: windows do not tile the feature map.
         """
-        check_window(self.window, *shape[:2])
-
-    def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch windows positions"]:
-        """The positions of each window last, row by row."""
         windows = split_windows(units, self.window)
         return windows.reshape(len(units), -1, windows.shape[-1])
 

@@ -18,7 +18,8 @@ from ctc_jax.models.estimated_bound import estimated_bound
 from ctc_jax.models.model import Params
 from ctc_jax.models.orders import BottomUp, Generation, TopDown
 from ctc_jax.models.trace import END, Bound, Joint, Latents, Schedule, Trace
-from ctc_jax.models.walk import centered, given, placed, sampled, walk
+from ctc_jax.models.walk import centered, placed, sampled, walk
+from ctc_jax.models.walk import given as as_given
 
 
 @runtime_checkable
@@ -108,14 +109,14 @@ class ChainModel:
     def joint(self, params: Params, batch: Batch, latents: Latents) -> Joint:
         """log p(x, z) in its parts."""
         steps = Generation(self.bound_network(params), len(batch.image))
-        trace = walk(steps, given(latents), batch)
+        trace = walk(steps, as_given(latents), batch)
         return Joint(trace.log_likelihood, {name: site.log_prior for name, site in trace.sites.items()})
 
     def generate(
         self, params: Params, key: Key[Array, ""], count: int, *, given: Mapping[str, Masked] | None = None
     ) -> tuple[Latents, Distribution]:
         """`count` latents, those that are not given drawn from their priors, and p(x | latents) of each."""
-        trace = walk(Generation(self.bound_network(params), count), _given(given or {}, key))
+        trace = walk(Generation(self.bound_network(params), count), as_given(given or {}, key))
         return trace.latents, trace.pixels
 
     def decode(self, params: Params, latents: Latents) -> Distribution:
@@ -126,6 +127,3 @@ class ChainModel:
     def bound_network(self, params: Params) -> Chain:
         """The network with these parameters: a `Chain`."""
         return self.network.bind({"params": params})
-
-
-_given = given  # the parameter of `generate` has this name too

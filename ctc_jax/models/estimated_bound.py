@@ -13,7 +13,7 @@ from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, PerSite, Score, SinglePass, SparseReward
 from ctc_jax.gradients.surrogate import zero
-from ctc_jax.models.trace import Bound, Schedule, Trace
+from ctc_jax.models.trace import Bound, Schedule
 from ctc_jax.models.walk import Steps, keys, known_kl, log_likelihood, sampled, walk
 
 PerImage = Float[Array, " batch"]
@@ -49,19 +49,15 @@ def estimated_bound(
       schedule: step of training, weight of the KL in the loss and so in what masks are rewarded by, and annealing.
     """
     if not sites:
-        return _of(walk(steps, sampled(key), batch, schedule))
+        return walk(steps, sampled(key), batch, schedule).bound
     first = estimator.of(sites[0].name)
     if isinstance(first, SinglePass):
         take = sampled(key, lambda name: partial(estimator.of(name).mask, step=schedule.step))
-        return _of(walk(steps, take, batch, schedule))
+        return walk(steps, take, batch, schedule).bound
     options = {"params": params, "context": context}
     if isinstance(first, Score) and len(sites) > 1:
         return _by_score(steps, key, batch, first, schedule, **options)
     return _nested(steps, key, batch, first, {site.name: site for site in sites}, schedule, **options)
-
-
-def _of(trace: Trace) -> Bound:
-    return Bound(trace.log_likelihood, {name: site.kl for name, site in trace.sites.items()})
 
 
 def _by_score(steps, key, batch, estimator, schedule, *, params, context):
@@ -69,9 +65,9 @@ def _by_score(steps, key, batch, estimator, schedule, *, params, context):
         trace = walk(steps, sampled(key), batch, schedule)
         log_masks = {name: site.log_mask for name, site in trace.sites.items() if site.draw.mask is not None}
         deferred = {name: site.deferred for name, site in trace.sites.items() if site.deferred is not None}
-        return trace.log_likelihood, {name: site.kl for name, site in trace.sites.items()}, deferred, log_masks
+        return trace.bound, deferred, log_masks
 
-    likelihoods, kl, deferred, log_masks = jax.vmap(one)(jax.random.split(key, estimator.samples))
+    (likelihoods, kl), deferred, log_masks = jax.vmap(one)(jax.random.split(key, estimator.samples))
     # What every mask may change; then, from the last latent to the first, what is known once it is drawn.
     reward = likelihoods - schedule.kl_weight * sum(deferred.values(), start=0.0)
     terms = 0.0
@@ -93,7 +89,7 @@ def _nested(steps, key, batch, estimator, sites, schedule, *, params, context):
         """Likelihood less the weighted KL from a latent on, its gradient through masks estimated."""
         if index == len(names):
             pixels, priors = steps.finish(carry)
-            deferred = [-prior.log_prob(_drawn(carry)[name]) for name, prior in priors.items()]
+            deferred = [-prior.log_prob(latent) for prior, latent in priors.values()]
             return log_likelihood(pixels, batch, schedule) - weight * sum(deferred, start=0.0)
         objective, known = at(carry, index)
         return objective - weight * known
@@ -132,11 +128,6 @@ def _nested(steps, key, batch, estimator, sites, schedule, *, params, context):
     if len(names) == 1:
         return Bound(objective, {names[0]: known})
     # The parts come from a draw of their own, and without a gradient: that of their sum is the objective's.
-    parts = jax.lax.stop_gradient(_of(walk(steps, sampled(key), batch, schedule)))
+    parts = jax.lax.stop_gradient(walk(steps, sampled(key), batch, schedule).bound)
     total = sum(parts.kl.values(), start=0.0)
     return Bound(objective - weight * known + weight * total, parts.kl)
-
-
-def _drawn(carry):
-    """Latents that an order which defers priors carries."""
-    return carry[1]

@@ -5,10 +5,10 @@ from typing import Any
 from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
-from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.distributions.masked import Masked
 from ctc_jax.models.chain import BottomUpChain, Chain, Features, Hidden
 from ctc_jax.models.trace import END, Latents, Schedule
-from ctc_jax.models.walk import given, walk
+from ctc_jax.models.walk import Deferred, given, walk
 
 
 class Generation:
@@ -32,7 +32,7 @@ class Generation:
         """The chain's own way."""
         return self.chain.advance(name, carry, latent)
 
-    def finish(self, carry: Hidden) -> tuple[Distribution, dict[str, MaskedDistribution]]:
+    def finish(self, carry: Hidden) -> tuple[Distribution, Deferred]:
         """No prior is left open."""
         return self.chain.pixels(carry), {}
 
@@ -80,8 +80,8 @@ class BottomUp:
         above = features if name == self.names[-1] else self.chain.ascend(name, features, latent)
         return above, {**drawn, name: latent}
 
-    def finish(self, carry: tuple[Features, Latents]) -> tuple[Distribution, dict[str, MaskedDistribution]]:
+    def finish(self, carry: tuple[Features, Latents]) -> tuple[Distribution, Deferred]:
         """The way down with all latents given."""
         way_down = Generation(self.chain, len(self.batch.image))
         trace = walk(way_down, given(carry[1]))
-        return trace.pixels, {name: trace.sites[name].prior for name in self.names[:-1]}
+        return trace.pixels, {name: (trace.sites[name].prior, trace.latents[name]) for name in self.names[:-1]}

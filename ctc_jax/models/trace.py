@@ -65,6 +65,11 @@ class Trace(NamedTuple):
     log_likelihood: PerImage
 
     @property
+    def bound(self) -> "Bound":
+        """The evidence lower bound of these draws in parts, nats."""
+        return Bound(self.log_likelihood, {name: site.kl for name, site in self.sites.items()})
+
+    @property
     def log_weight(self) -> PerImage:
         """log p(x, z) - log q(z | x), nats."""
         return self.log_likelihood + sum(site.log_prior - site.log_q for site in self.sites.values())

@@ -13,6 +13,9 @@ from ctc_jax.distributions.masked import Masked, MaskedDistribution
 from ctc_jax.models.chain import Amortized, Observed
 from ctc_jax.models.trace import END, Latents, Schedule, Site, Trace
 
+# The prior of a latent that is known at the end alone, and the latent.
+Deferred = dict[str, tuple[MaskedDistribution, Masked]]
+
 
 @runtime_checkable
 class Steps(Protocol):
@@ -35,8 +38,8 @@ class Steps(Protocol):
     def advance(self, carry: Any, name: str, latent: Masked) -> Any:
         """What the next posterior depends on; differentiable in the latent."""
 
-    def finish(self, carry: Any) -> tuple[Distribution, dict[str, MaskedDistribution]]:
-        """p(x | latents), and the priors that were not known before."""
+    def finish(self, carry: Any) -> tuple[Distribution, Deferred]:
+        """p(x | latents), and the priors that were not known before, each with its latent."""
 
 
 class Drawn(NamedTuple):
@@ -75,10 +78,9 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
             known = posterior if isinstance(posterior, MaskedDistribution) else None
             sites[name] = Site(drawn.latent, known, prior, drawn.log_q, drawn.known)
     pixels, priors = steps.finish(carry)
-    for name, prior in priors.items():
-        site = sites[name]
-        deferred = -prior.log_prob(site.draw)
-        sites[name] = site._replace(prior=prior, kl=site.kl + deferred, deferred=deferred)
+    for name, (prior, latent) in priors.items():
+        deferred = -prior.log_prob(latent)
+        sites[name] = sites[name]._replace(prior=prior, kl=sites[name].kl + deferred, deferred=deferred)
     return Trace(latents, sites, pixels, 0.0 if batch is None else log_likelihood(pixels, batch, schedule))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ctc_jax.errors import ConfigError, UserError, nearest
-from ctc_jax.options import flatten
+from ctc_jax.options import check_used, flatten
 
 Overrides = dict[str, Any]
 LONGEST_NAME = 120  # file systems take 255 bytes
@@ -57,7 +57,7 @@ def load_sweep(path: str, base_config: Any) -> Sweep:
 
     Raises:
       UserError: the file cannot be read, fails, or yields no run or the same run twice.
-      ConfigError: an override names no key of the config, or has a value of another type.
+      ConfigError: an override names no key of the config, has a value of another type, or is of a part not chosen.
     """
     if not Path(path).is_file():
         raise UserError(f"sweep file {path} does not exist")
@@ -114,4 +114,5 @@ def _checked(overrides: Overrides, base: Mapping[str, Any]) -> Overrides:
         as_float = expected is float and type(value) is int
         if base[key] is not None and type(value) is not expected and not as_float:
             raise ConfigError(key, value, f"a value of type {expected.__name__}")
+    check_used({**base, **overrides}, overrides)
     return overrides

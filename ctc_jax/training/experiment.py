@@ -17,6 +17,7 @@ from ctc_jax.errors import ConfigError, choose
 from ctc_jax.evaluation import EvaluateOptions
 from ctc_jax.gradients import Nested, Score
 from ctc_jax.models import ImageSpace, Model, Setting
+from ctc_jax.objectives import Elbo
 from ctc_jax.options import OptionError
 from ctc_jax.reporting import ReportOptions
 from ctc_jax.training import optimizer
@@ -134,7 +135,8 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     posteriors.SECTION.read(config.posterior)  # of models too that have no use for it
     model = models.build(config.model, setting)
     estimator = gradients.build(config.estimator, model.mask_sites)
-    free_nats = config.objective.elbo.free_nats
+    objective = objectives.build(config.objective)
+    free_nats = isinstance(objective, Elbo) and objective.free_nats
     if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(estimator, Score | Nested):
         allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
         raise ConfigError("objective.elbo.free_nats", free_nats, allowed)

@@ -73,6 +73,10 @@ MISTAKES = [
         "--config.model.mask_vae.centered=maybe",
         "config.model.mask_vae.centered cannot be 'maybe'; allowed: true or false",
     ),
+    (
+        "--config.model.mask_vae.categories=3",
+        "config.model.mask_vae.categories is 3; allowed: its default, since model.name is 'mlp_vae' and not mask_vae",
+    ),
     ("--noconfig.train.steps", "--noconfig.train.steps is for keys that are true or false"),
     ("--config.likelihood.name=gausian", "config.likelihood.name is 'gausian'; allowed: "),
     ("--config.model.name=vae", "config.model.name is 'vae'; allowed: "),

@@ -256,10 +256,6 @@ def test_layers_that_leave_no_choice_or_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"^block of K = 1 units leaves no choice; allowed: 2 or more$"):
         LocalWinnerTakeAll(1)
     with pytest.raises(ValueError, match=r"^blocks of 3 do not divide the channels, 4; allowed: "):
-        LocalWinnerTakeAll(3).check(SHAPE)
-    with pytest.raises(ValueError, match=r"^window 3 x 2 does not divide the feature map, 4 x 6;"):
-        StochasticMaxPool((3, 2)).check(SHAPE)
+        LocalWinnerTakeAll(3).distribution(gaussian())
     with pytest.raises(ValueError, match=r"^window 3 x 2 does not divide the feature map, 4 x 6;"):
         StochasticMaxPool((3, 2)).distribution(gaussian())
-    for layer in LAYERS.values():
-        layer.check(SHAPE)

@@ -117,7 +117,7 @@ def by_enumeration(steps_of, keys):
         def rest(carry, index, key):
             if index == len(steps.names):
                 pixels, priors = steps.finish(carry)
-                deferred = sum((prior.log_prob(carry[1][name]) for name, prior in priors.items()), start=0.0)
+                deferred = sum((prior.log_prob(latent) for prior, latent in priors.values()), start=0.0)
                 return pixels.log_prob(BATCH.image) + WEIGHT * deferred
             name = steps.names[index]
             q, prior = steps.distributions(carry, name)

@@ -5,7 +5,8 @@ import pytest
 from ctc_jax.errors import ConfigError, UserError
 from ctc_jax.sweeps.expand import LONGEST_NAME, crossed, load_sweep, product, run_name
 
-BASE = ml_collections.ConfigDict({"seed": 0, "likelihood": {"name": "ctc", "off": False}, "train": {"rate": 0.1}})
+LIKELIHOOD = {"name": "ctc", "off": False, "ctc": {"components": 10}}
+BASE = ml_collections.ConfigDict({"seed": 0, "likelihood": LIKELIHOOD, "train": {"rate": 0.1}})
 
 
 def written(folder, body):
@@ -76,6 +77,10 @@ def test_whole_number_fits_a_float(tmp_path):
         ({"likelihood": "ctc"}, r"config\.likelihood is 'ctc'; allowed: only keys that the config has"),
         ({"seed": "1"}, r"config\.seed is '1'; allowed: a value of type int"),
         ({"likelihood.off": 1}, r"config\.likelihood\.off is 1; allowed: a value of type bool"),
+        (
+            {"likelihood.name": "gaussian", "likelihood.ctc.components": 5},
+            r"config\.likelihood\.ctc\.components is 5; allowed: its default, since likelihood\.name is 'gaussian'",
+        ),
         ({"seed": True}, r"config\.seed is True; allowed: a value of type int"),
         ({"seed": 0.5}, r"config\.seed is 0\.5; allowed: a value of type int"),
     ],
