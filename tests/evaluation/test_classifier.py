@@ -56,6 +56,7 @@ def test_logits_are_a_linear_layer_of_the_features(dataset, trained):
     np.testing.assert_allclose(read.logits, read.features @ last["kernel"] + last["bias"][None], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_depends_on_nothing_random(dataset, trained):
     again = train_classifier(dataset, steps=60)
     assert again.accuracy == trained.accuracy

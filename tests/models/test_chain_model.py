@@ -21,7 +21,7 @@ from ctc_jax.models.setting import ModelOptions
 from ctc_jax.options import option
 from tests.models.conftest import assert_same_mean, weights_and_bounds
 
-COUNT, DECAY = 30, 0.9
+THIRTY, DECAY = 30, 0.9
 DRAWS = 2**12
 
 
@@ -71,20 +71,19 @@ class Deep(nn.Module):
 class DeepOptions(ModelOptions):
     """How deep."""
 
-    count: int = option(COUNT, "latents", at_least=1)
+    count: int = option(THIRTY, "latents", at_least=1)
 
     def build(self, shared, setting):
         return ChainModel(Deep(setting.likelihood, setting.space.shape, self.count, shared.features))
 
 
-@pytest.fixture(scope="module")
-def deep(make_model, randomize):
-    return built(make_model, randomize)
+@pytest.fixture(scope="module", params=[6, pytest.param(THIRTY, marks=pytest.mark.slow)])
+def deep(request, make_model, randomize):
+    return built(make_model, randomize, count=request.param)
 
 
 @pytest.fixture(scope="module")
 def shallow(make_model, randomize):
-    """The same of five latents, which compiles faster."""
     return built(make_model, randomize, count=5)
 
 
@@ -100,7 +99,7 @@ def built(make_model, randomize, **options):
 def log_evidence(deep, binary_images):
     """By quadrature over the last latent, whose marginal is a Gaussian."""
     model, params = deep
-    variance = sum(DECAY ** (2 * age) for age in range(COUNT))
+    variance = sum(DECAY ** (2 * age) for age in range(len(model.latents)))
     grid = np.linspace(-8, 8, 401) * np.sqrt(variance)
 
     @jax.jit
@@ -123,13 +122,13 @@ def test_its_evidence_is_that_of_the_quadrature(draws, log_evidence):
 
 
 def test_its_bound_has_a_kl_for_each_latent_of_the_closed_form(deep, draws, binary_images):
-    _, params = deep
+    model, params = deep
     bound = draws["bound"]
-    assert len(bound.kl) == COUNT
+    assert set(bound.kl) == set(model.latents)
     pixels = np.float64(binary_images.image).reshape(16, 4) - 0.5
     moves = 0.1 * (pixels @ np.float64(params["moves"]["kernel"]) + np.float64(params["moves"]["bias"]))
-    for index in range(COUNT):
-        np.testing.assert_allclose(bound.kl[f"z_{index}"][0], 0.5 * moves[:, index] ** 2, rtol=1e-3, atol=1e-6)
+    for index, name in enumerate(model.latents):
+        np.testing.assert_allclose(bound.kl[name][0], 0.5 * moves[:, index] ** 2, rtol=1e-3, atol=1e-6)
     assert_same_mean(bound.log_likelihood - sum(bound.kl.values()) - draws["log_weight"], 0.0)
 
 

@@ -180,6 +180,7 @@ def test_a_correlated_posterior_is_reached_that_leaves_the_diagonal_gaussian_its
     assert -0.02 < gaps[InverseAutoregressiveFlow] < 0.1 * of_diagonal
 
 
+@pytest.mark.slow
 def test_a_banana_is_reached_that_the_diagonal_gaussian_cannot_bend_to():
     def log_joint(latent):
         normal = dist.Normal(0.0, 1.0)

@@ -58,7 +58,8 @@ def run_of(folder, name, changes):
     return ctc_jax.load(folder / name, "latest")
 
 
-@pytest.mark.parametrize("name", ["mlp_vae", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp_vae", *OTHERS])
 def test_a_run_with_a_flow_is_trained_evaluated_reported_and_loaded(tmp_path, name):
     run = run_of(tmp_path, name, OTHERS.get(name, {}))
     (code,) = run.model.latents

@@ -93,6 +93,7 @@ def test_runs_get_their_arguments_one_at_a_time_and_failures_are_listed(tmp_path
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+@pytest.mark.slow
 def test_runs_that_go_at_once_share_the_cores_out_and_hand_them_on(tmp_path):
     shares = core_shares(2)
     path = tmp_path / "cores.py"
@@ -232,6 +233,7 @@ while not (workdir.parent / "go").exists() and time.time() < deadline: time.slee
 """
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_killed_launcher_are_waited_for_and_counted(tmp_path, capsys):
     path = tmp_path / "waits.py"
     path.write_text(WAITS)
@@ -251,6 +253,7 @@ def test_the_runs_of_a_killed_launcher_are_waited_for_and_counted(tmp_path, caps
     assert list((root / "jobs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_a_killed_launcher_was_stopping_goes_on(tmp_path, command):
     root, file = tmp_path / "root", sweep_file(tmp_path, [{"seed": 8}])
     first = launcher(file, root, command)
@@ -292,6 +295,7 @@ def sleeping(token):
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_told_to_end_by_another_is_stopped_and_not_finished(tmp_path, command):
     root = tmp_path / "root"
     process = launcher(sweep_file(tmp_path, [{"seed": 9}, {"seed": 1}]), root, command)

@@ -170,14 +170,14 @@ def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(mas
 @pytest.mark.parametrize("changes", [{}, HIERARCHY], ids=["mask_vae", "ctc_hierarchy"])
 def test_the_importance_weighted_objective_trains_masks(masks, changes):
     objective = {"objective__name": "importance_weighted", "objective__importance_weighted__samples": 3}
-    config = masks("rloo", **objective, train__steps=200, train__learning_rate=0.05, **changes)
+    config = masks("rloo", **objective, train__steps=300, train__learning_rate=0.015, **changes)
     model = training.build_model(config, SPACE)
     step = training.build_step(config, model)
     image = np.random.default_rng(0).integers(0, 2, (1, 1, 4, 4, 1)).astype(np.uint8)
-    images = jnp.asarray(np.broadcast_to(image, (200, 8, 4, 4, 1)))
-    train = jax.jit(lambda: step(step.init(), Batch(images, jnp.zeros((200, 8), jnp.int32))))
+    images = jnp.asarray(np.broadcast_to(image, (300, 8, 4, 4, 1)))
+    train = jax.jit(lambda: step(step.init(), Batch(images, jnp.zeros((300, 8), jnp.int32))))
     metrics = train()[1]
     bound = np.asarray(metrics["importance_bound_nats"])
     # One image again and again: at the end the model knows it, whose entropy is 0.
     assert bound[:10].mean() < -10
-    assert bound[-10:].mean() > -3
+    assert bound[-10:].mean() > -1

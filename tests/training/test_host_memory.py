@@ -19,6 +19,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone has this setting")
+@pytest.mark.slow
 def test_pages_of_freed_arrays_are_not_faulted_in_again():
     counts = {}
     for mode in ("default", "keep"):

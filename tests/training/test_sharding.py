@@ -41,6 +41,7 @@ def test_an_array_without_a_rule_is_named():
         state_sharding({"a": {"bias": jnp.zeros(2)}}, data_mesh(), RULES[:1])
 
 
+@pytest.mark.slow
 def test_a_second_rule_is_kept_by_start_step_and_restoring_and_changes_no_number(tiny, tmp_path):
     whole = training.build(tiny(train__ema_decay=0.9, model__width=8))
     divided = dataclasses.replace(whole, rules=RULES)
