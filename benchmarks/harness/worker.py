@@ -22,16 +22,17 @@ class Worker:
     Args:
       arguments: of Python: a module that ends in `serve` (`-m NAME`), and its arguments.
       environment: further variables.
+      directory: in which it runs.
 
     Attributes:
       first_step_seconds: from the start of the process to the end of its first step.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None):
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, directory: Path = ROOT):
         start = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=directory,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
