@@ -1,4 +1,4 @@
-# make train | test | test-all | lint | notebook, each setting itself up in a virtual environment; PYTHON=python3.12 for another.
+# make train | test | test-all | lint | docs | notebook, each setting itself up in a virtual environment; PYTHON=python3.12 for another.
 PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV ?= .venv-$(VERSION)
@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all lint notebook clean
+.PHONY: help setup train test test-all lint docs notebook clean
 
 help:
-	@echo 'make setup | train | test | test-all | lint | notebook | clean   [PYTHON=python3.12] [VENV=DIR]'
+	@echo 'make setup | train | test | test-all | lint | docs | notebook | clean   [PYTHON=python3.12] [VENV=DIR]'
 
 setup: $(READY)
 
@@ -33,6 +33,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -m ctc_jax.gradients.table docs/gradients.md
 
 notebook: $(READY)
 	$(BIN)/python -m jupyter execute --inplace notebooks/explore.ipynb

@@ -12,6 +12,7 @@ import pytest
 from configs import base
 from ctc_jax import gradients, models
 from ctc_jax.cli import modes
+from ctc_jax.gradients import BERNOULLI, CATEGORICAL, MaskSite, table
 from ctc_jax.options import flatten
 
 ROOT = Path(__file__).parents[1]
@@ -118,22 +119,22 @@ def test_the_notebook_is_committed_executed_without_errors_and_without_paths_of_
     assert not re.search(r"/(home|tmp|root|work)/", printed)
 
 
-def test_the_page_on_gradients_lists_the_registry_as_it_is():
-    row = r"^\| `(\w+)` \| (yes|no)(?:, if )?([^|]*) \| ([\w-]+) \| [^|]+ \| (\w+) \| ([^|]+) \|$"
-    families = {
-        gradients.SinglePass: "single_pass",
-        gradients.Score: "score",
-        gradients.Nested: "nested",
-        gradients.Pathwise: "pathwise",
-    }
-    expected = []
-    for name, part in gradients.REGISTRY.items():
-        family = next(family for base, family in families.items() if issubclass(part, base))
-        kinds = sorted(kind.name for kind in part.kinds)
-        masks = "both" if len(kinds) == 2 else "".join(kinds) or "-"
-        unbiased = "yes" if part.unbiased else "no"
-        expected.append((name, unbiased, part.condition, masks, family, part.learned or "-"))
-    assert re.findall(row, TEXTS["docs/gradients.md"], re.MULTILINE) == expected
+def test_the_page_on_gradients_has_the_table_that_make_docs_writes():
+    page = TEXTS["docs/gradients.md"]
+    assert table.inserted(page) == page, "run make docs"
+    with pytest.raises(ValueError, match="no table"):
+        table.inserted("a page without")
+
+
+@pytest.mark.parametrize("name", gradients.REGISTRY)
+def test_rewards_in_words_are_those_in_numbers(name):
+    part = gradients.REGISTRY[name]()
+    kind = BERNOULLI if part.kinds == {BERNOULLI} else CATEGORICAL
+    site = MaskSite("code", kind, (5,) if kind == BERNOULLI else (5, 4), valued=False)
+    symbols = {"D": 5, "C": site.categories, "K": part.samples, "flips": getattr(part, "flips", 0)}
+    words = re.search(rf"^\| `{name}` \|(?: [^|]+ \|){{2}} ([^|,]+)", table.table(), re.MULTILINE)[1]
+    formula = words.strip().replace("^", "**").replace(" (", " * (")
+    assert eval(formula, symbols) == part.rewards(site)
 
 
 def test_the_page_on_extending_has_what_every_model_answers():

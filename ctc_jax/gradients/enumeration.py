@@ -19,6 +19,7 @@ class Enumerate(Nested):
     """The expectation and its exact gradient: categories to the power of dimensions rewards."""
 
     unbiased, kinds = True, BOTH
+    cost = "C^D"
 
     def estimate(
         self, key: Key[Array, ""], logits: Float[Array, "batch *masks"], reward: Reward, *, kind: MaskKind, **_: Any

@@ -44,6 +44,7 @@ class AbstractEstimator(Options, abc.ABC):
       values_alone: it gives mask logits no gradient, and so fits latents whose masks multiply values.
       most_levels: of masks that depend on one another; 0 is any number.
       samples: masks, hard or relaxed, at which it evaluates the reward of an example.
+      cost: `rewards` in words, for the page: D masks of C categories, K samples; "" is what `samples` says.
     """
 
     unbiased: ClassVar[bool]
@@ -54,6 +55,7 @@ class AbstractEstimator(Options, abc.ABC):
     values_alone: ClassVar[bool] = False
     most_levels: ClassVar[int] = 0
     samples: ClassVar[int] = 1
+    cost: ClassVar[str] = ""
 
     def __call__(
         self,

@@ -19,6 +19,7 @@ class LocalExpectation(Nested):
     2015): sum_c p_dc r(m with c in dimension d)."""
 
     unbiased, kinds = True, BOTH
+    cost = "1 + D (C - 1)"
 
     def estimate(
         self, key: Key[Array, ""], logits: Float[Array, "batch *masks"], reward: Reward, *, kind: MaskKind, **_: Any

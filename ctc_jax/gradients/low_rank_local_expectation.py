@@ -28,6 +28,7 @@ class LowRankLocalExpectation(Nested):
 
     unbiased, kinds = True, BOTH
     needs_sparse_reward = True
+    cost = "1 + D (C - 1), after the linear layer"
 
     def estimate(
         self,

@@ -34,6 +34,7 @@ class SingleFlips(Nested):
 
     unbiased, kinds = True, BOTH
     needs_sparse_reward = True
+    cost = "K (1 + flips), of which K flips after the linear layer"
 
     def estimate(
         self,
@@ -86,6 +87,7 @@ class DiagonalFlips(Nested):
 
     unbiased, kinds = True, BOTH
     needs_sparse_reward = True
+    cost = "K (1 + flips), of which K flips after the linear layer"
 
     def estimate(
         self,

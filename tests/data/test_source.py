@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from ctc_jax import data
 from ctc_jax.data.source import Arrays, Unavailable, first_of, reason
 from ctc_jax.errors import UserError
+from tests.documented import documented
 
 
 def closed(reason):
@@ -35,3 +37,14 @@ def test_a_reason_is_one_line_whatever_the_error():
     assert reason(ValueError("\n one \ntwo")) == "one"
     assert reason(MemoryError()) == "MemoryError"
     assert len(reason(ValueError("x" * 1000))) == 200
+
+
+def test_the_documented_dataset_is_one_of_the_registry(data_config, monkeypatch):
+    monkeypatch.setitem(data.REGISTRY, "stripes", documented("class Stripes(").Stripes)
+    stripes = data.build(data_config("stripes", side=8, images=50))
+    assert (stripes.bits, stripes.classes, stripes.train.images.shape[1:]) == (1, 2, (8, 8, 1))
+    for split in (stripes.train, stripes.validation, stripes.test):
+        rows = (split.images == split.images[:, :, :1]).all(axis=(1, 2, 3))  # every pixel as the first of its row
+        np.testing.assert_array_equal(rows | (split.labels == 0), True)
+        columns = (split.images == split.images[:, :1]).all(axis=(1, 2, 3))
+        np.testing.assert_array_equal(columns | (split.labels == 1), True)

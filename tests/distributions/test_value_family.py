@@ -8,13 +8,14 @@ from scipy import stats
 
 from ctc_jax.distributions.registry import VALUE_FAMILIES
 from ctc_jax.distributions.value_family import log_scale_limits
+from tests.documented import documented
 
-FAMILIES = sorted(VALUE_FAMILIES)
+FAMILIES = {**VALUE_FAMILIES, "laplace": documented("LAPLACE =").LAPLACE}
 
 
 @partial(jax.jit, static_argnums=(0, 4))
 def log_mass(family, level, loc, log_scale, bits):
-    return VALUE_FAMILIES[family].log_mass(level, loc, log_scale, bits)
+    return FAMILIES[family].log_mass(level, loc, log_scale, bits)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -50,7 +51,7 @@ def test_log_mass_is_exact_at_random_and_extreme_parameters(family, exact_log_ma
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=2e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"laplace"}))  # differences would cross its kink
 def test_gradients_are_those_of_the_exact_mass(family, exact_log_mass):
     level, loc, log_scale = random_cases(seed=1)
     log_scale = np.clip(log_scale, -3.4, 6.9)  # inside the clamp by more than the step of the difference
@@ -114,7 +115,7 @@ def test_mean_and_mode_match_enumeration(family, bits, exact_log_mass):
     log_scale = random.uniform(-3, np.log(2 * last), 60).astype(np.float32)
     levels = np.arange(2**bits)[:, None]
     mass = np.exp(exact_log_mass(family, levels, loc[None], log_scale[None], bits))
-    found = VALUE_FAMILIES[family]
+    found = FAMILIES[family]
     mean, mode = jax.jit(lambda *of: (found.mean(*of, bits), found.mode(*of, bits)))(loc, log_scale)
     np.testing.assert_allclose(mean, (mass * levels).sum(0), atol=1e-5 * last)
     # Ties within rounding may go either way: compare masses, not levels.
@@ -126,7 +127,7 @@ def test_mean_and_mode_match_enumeration(family, bits, exact_log_mass):
 def test_sample_frequencies_are_the_masses(family, loc, scale, exact_log_mass):
     count = 20_000
     shape = jnp.zeros(count)
-    draws = VALUE_FAMILIES[family].sample(jax.random.key(4), shape + loc, shape + np.log(scale), 3)
+    draws = FAMILIES[family].sample(jax.random.key(4), shape + loc, shape + np.log(scale), 3)
     mass = np.exp(exact_log_mass(family, np.arange(8), loc, np.log(scale), 3))
     seen = np.bincount(np.asarray(draws), minlength=8)
     likely = mass * count > 5

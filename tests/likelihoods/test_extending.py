@@ -1,25 +1,15 @@
 """The likelihood that docs/extending.md writes out, added as a reader would."""
 
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ctc_jax.likelihoods import REGISTRY, SECTION
-
-EXTENDING = Path(__file__).parents[2] / "docs" / "extending.md"
+from tests.documented import documented
 
 
 def test_the_documented_likelihood_is_a_file_and_a_line_of_the_registry(make, monkeypatch):
-    (code,) = re.findall(r"```python\n(\"\"\"Binomial pixels.*?)```", EXTENDING.read_text(), re.DOTALL)
-    module = ModuleType("binomial")
-    monkeypatch.setitem(sys.modules, "binomial", module)
-    exec(compile(code, "binomial.py", "exec"), module.__dict__)
-    monkeypatch.setitem(REGISTRY, "binomial", module.BinomialOptions)
+    monkeypatch.setitem(REGISTRY, "binomial", documented("class Binomial(").BinomialOptions)
     assert SECTION.defaults()["binomial"] == {"start": 0.5}
     likelihood, features = make("binomial", bits=2, start=0.3), jnp.zeros((1, 1, 1, 4))
 

@@ -9,6 +9,7 @@ from ctc_jax.errors import ConfigError
 from ctc_jax.models import Bound, Masked
 from ctc_jax.objectives import Elbo
 from tests import toys
+from tests.documented import documented
 
 
 class TwoLayers(toys.Silent):
@@ -175,3 +176,10 @@ def test_unknown_name_is_one_line_that_names_the_key():
     message = r"^config\.objective\.name is 'elb0'; allowed: elbo, importance_weighted \(did you mean elbo"
     with pytest.raises(ConfigError, match=message):
         objectives.build(section(name="elb0"))
+
+
+def test_the_documented_objective_charges_a_nat_of_kl_as_it_says(values):
+    loss, metrics, gradient = evaluate(documented("class Beta(").Beta(weight=3.0), values)
+    assert loss == metrics["loss_nats"] == 7 + 3 * 4.5
+    assert metrics["elbo_nats"] == -7 - 4.5
+    assert [float(jnp.sum(gradient[name])) for name in ("log_likelihood", "low", "high")] == [-1.0, 3.0, 3.0]

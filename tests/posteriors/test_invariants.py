@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 from scipy import stats
 
 from ctc_jax.posteriors import REGISTRY, AbstractPosterior
+from tests.documented import documented
 from tests.posteriors.hamiltonian import Leapfrog
 from tests.posteriors.linear_gaussian import LinearGaussian, maximized
 
@@ -18,6 +19,7 @@ BATCH, LATENTS, FEATURES = 4, 3, 5
 FAMILIES = {
     **{name: options().build(latents=LATENTS) for name, options in REGISTRY.items()},
     "iaf of one narrow step": REGISTRY["iaf"](steps=1, width=2, layers=2, context=1).build(latents=LATENTS),
+    "full, as documented": documented("class FullGaussian(").FullGaussianOptions().build(latents=LATENTS),
     "leapfrog": Leapfrog(LATENTS),
 }
 
