@@ -57,6 +57,7 @@ def test_an_elbo_without_scores_warns_and_refuses_the_gradient_by_the_logits():
         svi.update(state, Y)
 
 
+@pytest.mark.slow
 def test_an_elbo_with_scores_has_the_exact_gradient():
     def elbo(logit, rate):
         """Exactly, by quadrature over the value."""
@@ -90,6 +91,7 @@ def test_the_documented_program_has_the_exact_probability_of_0(capsys):
     assert abs(float(capsys.readouterr().out) - probability_of_0()) < 4.5 * 0.35 / np.sqrt(400)
 
 
+@pytest.mark.slow
 def test_masks_drawn_by_gibbs_steps_have_the_exact_probability_of_0():
     def program(y):
         law = BernoulliTimesContinuous(LOGIT, dist.Gamma(2.0, 1.0))

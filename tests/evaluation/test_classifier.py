@@ -31,7 +31,7 @@ def dataset():
 
 @pytest.fixture(scope="module")
 def trained(dataset):
-    return train_classifier(dataset, steps=60)
+    return train_classifier(dataset, steps=25)
 
 
 def test_it_learns_the_labels_of_test_images_and_says_how_well(dataset, trained):
@@ -58,7 +58,7 @@ def test_logits_are_a_linear_layer_of_the_features(dataset, trained):
 
 @pytest.mark.slow
 def test_training_depends_on_nothing_random(dataset, trained):
-    again = train_classifier(dataset, steps=60)
+    again = train_classifier(dataset, steps=25)
     assert again.accuracy == trained.accuracy
     np.testing.assert_allclose(
         again.params["params"]["Dense_0"]["kernel"], trained.params["params"]["Dense_0"]["kernel"], rtol=1e-3, atol=1e-4

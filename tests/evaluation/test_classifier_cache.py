@@ -35,6 +35,7 @@ def assert_same(one, other):
     jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
 
 
+@pytest.mark.slow
 def test_it_is_trained_once_and_a_damaged_file_is_trained_again(dataset, trainings, tmp_path):
     first = cached_classifier(dataset, tmp_path, steps=1)
     assert_same(cached_classifier(dataset, tmp_path, steps=1), first)

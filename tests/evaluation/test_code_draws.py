@@ -51,7 +51,7 @@ def test_asking_for_more_codes_keeps_the_first_and_no_two_calls_draw_the_same(sc
     assert len(np.unique(many.means[0, :, 0, 0, 0])) == 2 * CODES_PER_CALL + 3
 
 
-@pytest.mark.parametrize("families", ["ctc_pool", "gaussian"])
+@pytest.mark.parametrize("families", [pytest.param("ctc_pool", marks=pytest.mark.slow), "gaussian"])
 def test_means_of_one_top_code_differ_as_far_as_the_levels_below_move_them(families):
     model, params = hierarchy(families)
     drawn = draw_codes(model, params, codes=2000, seed=0)

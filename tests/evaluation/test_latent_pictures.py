@@ -130,12 +130,14 @@ def test_colors_are_told_apart():
     assert apart.min() > 100
 
 
+@pytest.mark.slow
 def test_without_levels_there_is_nothing_to_show_and_without_masks_one_picture(build, tmp_path):
     for families, names in (("none", []), ("gaussian", ["one_code"])):
         found = draw_latent_pictures(*build(families), SPLIT, tmp_path / families, levels=1, seed=0)
         assert [picture.png_path.stem for picture in found] == names
 
 
+@pytest.mark.slow
 def test_they_follow_the_pictures_of_any_model(build, tmp_path):
     model, params = build("ctc_pool,ctc_relu")
     names = [p.png_path.stem for p in draw_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)]

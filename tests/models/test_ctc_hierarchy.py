@@ -17,6 +17,8 @@ from ctc_jax.models.codes import CODES
 from tests.models.conftest import assert_same_mean, weights_and_bounds, z_scores
 
 INFERENCE = ["top_down", "bottom_up"]
+SLOW = pytest.mark.slow
+ONE_IS_SLOW = ["top_down", pytest.param("bottom_up", marks=SLOW)]
 DRAWS = 2**13
 
 
@@ -59,7 +61,7 @@ def draws_of(model, params, batch):
     return jax.device_get(weights_and_bounds(model, params, jax.random.split(jax.random.key(1), DRAWS), batch))
 
 
-@pytest.mark.parametrize("inference", INFERENCE)
+@pytest.mark.parametrize("inference", ONE_IS_SLOW)
 def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(build, one_image, inference):
     """One window of four units, a top code of one number: four masks, two integrals by the trapezoid rule."""
     model, params = build(inference=inference)
@@ -94,7 +96,6 @@ def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(buil
     assert error < 0.05
 
 
-SLOW = pytest.mark.slow
 TWO = {"levels": 2, "shape": (4, 4, 1)}
 
 
@@ -149,7 +150,7 @@ def test_the_three_questions_agree(build, one_image, changes):
     np.testing.assert_allclose(drawn["log_weight"], drawn["by_joint"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("inference", INFERENCE)
+@pytest.mark.parametrize("inference", ONE_IS_SLOW)
 def test_masks_are_in_log_q(build, one_image, inference):
     """log q of a draw is that of its masks, and of the values they select, whatever these are."""
     model, params = build(inference=inference)
@@ -168,7 +169,7 @@ def test_masks_are_in_log_q(build, one_image, inference):
     ("families", "inference"),
     [
         ("ctc_pool", "top_down"),
-        ("lwta", "bottom_up"),
+        pytest.param("lwta", "bottom_up", marks=SLOW),
         pytest.param("ctc_relu", "top_down", marks=SLOW),
         pytest.param("ctc_pool", "bottom_up", marks=SLOW),
         pytest.param("lwta", "top_down", marks=SLOW),
@@ -254,7 +255,7 @@ def test_in_patches_features_are_coarse_and_units_are_not(make_model):
     assert [plain.feature_shape(level) for level in range(3)] == [(8, 4), (4, 2), (2, 1)]
 
 
-@pytest.mark.parametrize("inference", INFERENCE)
+@pytest.mark.parametrize("inference", ONE_IS_SLOW)
 def test_values_start_where_they_are_told_to_and_q_beside_the_prior(make_model, one_image, inference):
     """Whatever the features: kernels are 0 here. So the KL of a level is 0 at the start, and not that of N(0, 1)."""
     changes = {"value_loc": 1.5, "value_scale": 0.4, "shape": (2, 2, 1), "inference": inference}
@@ -285,6 +286,7 @@ def test_sites_are_named_from_the_image_upwards_with_their_places(make_model):
     assert above.name == "level_2"
 
 
+@pytest.mark.slow
 def test_winners_of_blocks_are_trained_and_have_their_deterministic_limit(make_model, one_image):
     """Some steps raise the bound; with a large beta each draw is the winner of its block at every level and on top."""
     options = {"families": "lwta", "channels": 2, "top": "lwta", "latents": 2, "width": 3, "blocks": 0}

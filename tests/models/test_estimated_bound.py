@@ -75,9 +75,9 @@ def exact(kind, order="top_down", chain=Pair):
 
 UNBIASED = [
     ("rloo", "categorical", "top_down"),
-    ("rloo", "bernoulli", "bottom_up"),
     ("nvil", "bernoulli", "bottom_up"),
     ("double_cv", "categorical", "top_down"),
+    pytest.param("rloo", "bernoulli", "bottom_up", marks=pytest.mark.slow),
     pytest.param("rloo", "bernoulli", "top_down", marks=pytest.mark.slow),
     pytest.param("score_moving_average", "categorical", "top_down", marks=pytest.mark.slow),
     pytest.param("nvil", "bernoulli", "top_down", marks=pytest.mark.slow),
@@ -170,6 +170,7 @@ def test_a_mask_that_carries_its_gradient_is_right_where_the_rest_is_linear():
     np.testing.assert_allclose(gradient(StraightThrough()), gradient(Enumerate()), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_each_latent_may_have_an_estimator_of_its_own():
     """These draw the same masks. What the last latent learns is its own estimator's, what the first learns of both."""
     one, other = ReinMax(), StraightThrough()

@@ -242,6 +242,7 @@ def test_hidden_layers_narrow_toward_the_masks_and_widen_after_them(make_model):
     assert "prior_law" not in params
 
 
+@pytest.mark.slow
 def test_local_winner_take_all_is_trained_towards_its_deterministic_limit(make_model, binary_images):
     """Some steps raise the bound; and the larger beta, the nearer is a draw to the largest location of its block."""
     model = make_model("mask_vae", latent="lwta", latents=3, categories=2, beta=1.0, estimator=ReinMax())

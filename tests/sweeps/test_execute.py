@@ -115,6 +115,7 @@ def test_runs_that_go_at_once_share_the_cores_out_and_hand_them_on(tmp_path):
     assert set(seen[2:]) <= set(words)  # whichever of the first two ended first handed its own on
 
 
+@pytest.mark.slow
 def test_several_runs_go_at_once_when_allowed(tmp_path):
     file = sweep_file(tmp_path, [{"seed": 0}, {"seed": 1}])
     # Each run waits until the other one has begun: one at a time, neither would end well.
@@ -307,6 +308,7 @@ def test_a_run_that_was_told_to_end_by_another_is_stopped_and_not_finished(tmp_p
     assert states_of(root) == {"seed=9": "stopped", "seed=1": "finished"}
 
 
+@pytest.mark.slow
 def test_a_lost_run_whose_figures_are_complete_is_finished(tmp_path):
     """Its job was killed before it could note the exit code; the metrics decide."""
     path = tmp_path / "lost.py"

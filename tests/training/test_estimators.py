@@ -167,7 +167,10 @@ def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(mas
         np.testing.assert_allclose(four["elbo_nats"], one["elbo_nats"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{}, HIERARCHY], ids=["mask_vae", "ctc_hierarchy"])
+@pytest.mark.parametrize(
+    "changes",
+    [pytest.param({}, id="mask_vae"), pytest.param(HIERARCHY, id="ctc_hierarchy", marks=pytest.mark.slow)],
+)
 def test_the_importance_weighted_objective_trains_masks(masks, changes):
     objective = {"objective__name": "importance_weighted", "objective__importance_weighted__samples": 3}
     config = masks("rloo", **objective, train__steps=300, train__learning_rate=0.015, **changes)

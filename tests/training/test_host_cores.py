@@ -69,6 +69,7 @@ def test_devices_share_the_batch_equally_in_shares_worth_it(cores, batch_size, d
         ("0", "10", {"XLA_FLAGS": f"{DEVICES_FLAG}=3"}, f"3 {DEVICES_FLAG}=3"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_chosen_by_itself_and_what_was_chosen_before_stays(asked, minor, variables, expected):
     known = jaxlib.version.__version_info__[:2] == (0, 10)
     if not known and FUSION_FLAG in expected:

@@ -63,6 +63,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits_and_lines(tiny, tmp_path):
     assert steps(whole, "validation") == steps(broken, "validation") == [6, 12]
 
 
+@pytest.mark.slow
 def test_many_steps_a_call_give_the_curve_of_one(tiny, tmp_path):
     config = tiny(model__name="mlp_vae")
     run(config, tmp_path / "one")
@@ -73,6 +74,7 @@ def test_many_steps_a_call_give_the_curve_of_one(tiny, tmp_path):
         np.testing.assert_allclose(a["elbo_nats"], b["elbo_nats"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_data_that_do_not_fit_the_device_give_the_same_run(tiny, tmp_path):
     _, _, experiment = run(tiny(), tmp_path / "device")
     run(tiny(data__device_budget_mib=0), tmp_path / "host")
@@ -103,7 +105,7 @@ def test_two_bad_steps_in_a_row_stop_the_run_with_its_last_good_state(tiny, tmp_
     assert "stopped at step 7" in said
 
 
-@pytest.mark.parametrize("per_call", [1, 12])
+@pytest.mark.parametrize("per_call", [1, pytest.param(12, marks=pytest.mark.slow)])
 def test_bad_steps_of_one_log_interval_are_all_told(tiny, tmp_path, monkeypatch, per_call):
     monkeypatch.setattr(Poisoned, "bad", (0, 2, 4, 6, 8))
     monkeypatch.setitem(training.experiment.objectives.registry.REGISTRY, "elbo", Poisoned)
