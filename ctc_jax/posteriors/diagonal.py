@@ -35,8 +35,7 @@ class DiagonalGaussian(AbstractPosterior):
         del log_joint
         posterior = self.distribution(hidden)
         latent = posterior.sample(key)
-        gaussian = isinstance(prior, dist.Independent) and isinstance(prior.base_dist, dist.Normal)
-        kl = dist.kl_divergence(posterior, prior) if gaussian else None
+        kl = None if gaussian_moments(prior) is None else dist.kl_divergence(posterior, prior)
         return PosteriorDraw(latent, posterior.log_prob(latent), kl)
 
     def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
@@ -51,6 +50,14 @@ class DiagonalOptions(Options):
     def build(self, *, latents: int) -> DiagonalGaussian:
         """The module for codes of that size."""
         return DiagonalGaussian(latents)
+
+
+def gaussian_moments(prior: dist.Distribution) -> tuple[jax.Array, jax.Array] | None:
+    """Location and scale, each `[batch, latents]`, of a diagonal Gaussian; None of any other distribution."""
+    if isinstance(prior, dist.Independent) and isinstance(prior.base_dist, dist.Normal):
+        shape = prior.base_dist.batch_shape
+        return jnp.broadcast_to(prior.base_dist.loc, shape), jnp.broadcast_to(prior.base_dist.scale, shape)
+    return None
 
 
 def _start(key: Key[Array, ""], shape: tuple[int, int], dtype: DTypeLike) -> Float[Array, "features moments"]:

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
-from numpyro.distributions import Distribution
+from jaxtyping import Array, Float
 
 from ctc_jax.options import Options, option
-from ctc_jax.posteriors.diagonal import DiagonalGaussian
-from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
+from ctc_jax.posteriors.flow import SMALL, NormalizingFlow, Step
 
 # Where the logit of a gate starts: it lets 88% of a latent through.
 GATE = 2.0
@@ -38,7 +36,7 @@ class MaskedDense(nn.Module):
         return inputs @ jnp.where(fed, kernel, 0.0)
 
 
-class AutoregressiveStep(nn.Module):
+class AutoregressiveStep(Step):
     """z -> sigma z + (1 - sigma) m, where m and the gate sigma of a latent depend on the context and those before it.
 
     Attributes:
@@ -51,11 +49,19 @@ class AutoregressiveStep(nn.Module):
     width: int
     layers: int
 
-    @nn.compact
     def __call__(
         self, latent: Float[Array, "batch latents"], context: Float[Array, "batch context"]
+    ) -> tuple[Float[Array, "batch latents"], Float[Array, " batch"]]:
+        """The moved latents; the Jacobian is triangular with the gates on its diagonal."""
+        mean, logit = self.mean_and_logit(latent, context)
+        gate = nn.sigmoid(logit)
+        return gate * latent + (1.0 - gate) * mean, nn.log_sigmoid(logit).sum(axis=-1)
+
+    @nn.compact
+    def mean_and_logit(
+        self, latent: Float[Array, "batch latents"], context: Float[Array, "batch context"]
     ) -> tuple[Float[Array, "batch latents"], Float[Array, "batch latents"]]:
-        """The moved latents and the logarithms of their gates, which sum to the log-determinant of the Jacobian."""
+        """What each latent is moved towards, and the logit of its gate."""
         places = len(self.order)
         # From 1 to the last place but one, evenly; a single latent has nothing before it, and no output is fed by it.
         hidden_degrees = tuple(1 + unit * (places - 1) // self.width for unit in range(self.width))
@@ -68,64 +74,8 @@ class AutoregressiveStep(nn.Module):
         # Straight from the latents too: fewer hidden units than latents would cut some of them off from others.
         # Little of anything at the start, so that the step is close to the identity times the open gate.
         moved = MaskedDense(degrees, outputs, 0.1)(hidden) + MaskedDense(self.order, outputs, 0.1)(latent)
-        moved += nn.Dense(2 * places, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "normal"))(context)
-        mean, logit = jnp.split(moved, 2, axis=-1)
-        gate = nn.sigmoid(logit + GATE)
-        return gate * latent + (1.0 - gate) * mean, nn.log_sigmoid(logit + GATE)
-
-
-class InverseAutoregressiveFlow(AbstractPosterior):
-    """A sample of the diagonal Gaussian, moved by gated autoregressive steps, every second one in reversed order.
-
-    Attributes:
-      steps: how many.
-      width: units of a hidden layer of a step.
-      layers: hidden layers of a step.
-      context: features of the image that every step sees.
-    """
-
-    steps: int
-    width: int
-    layers: int
-    context: int
-
-    def setup(self) -> None:
-        """Names the layers."""
-        self.start = DiagonalGaussian(self.latents)
-        self.contexts = nn.Dense(self.context)
-        order = tuple(range(1, self.latents + 1))
-        self.moves = [
-            AutoregressiveStep(order[::-1] if step % 2 else order, self.width, self.layers)
-            for step in range(self.steps)
-        ]
-
-    def __call__(
-        self,
-        key: Key[Array, ""],
-        hidden: Float[Array, "batch features"],
-        prior: Distribution,
-        log_joint: LogJoint | None = None,
-    ) -> PosteriorDraw:
-        """log q falls by the log-determinant of each step; the KL has no closed form."""
-        del log_joint
-        latent, log_q, _ = self.start(key, hidden, prior)
-        latent, log_determinant = self.flow(latent, hidden)
-        return PosteriorDraw(latent, log_q - log_determinant, None)
-
-    def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
-        """Where the flow takes the mean of the Gaussian."""
-        return self.flow(self.start.center(hidden), hidden)[0]
-
-    def flow(
-        self, latent: Float[Array, "batch latents"], hidden: Float[Array, "batch features"]
-    ) -> tuple[Float[Array, "batch latents"], Float[Array, " batch"]]:
-        """All steps, and the log-determinant of their Jacobian, nats."""
-        context = self.contexts(hidden.astype(jnp.float32))
-        log_determinant = jnp.zeros(len(latent))
-        for move in self.moves:
-            latent, log_gate = move(latent, context)
-            log_determinant += log_gate.sum(axis=-1)
-        return latent, log_determinant
+        mean, logit = jnp.split(moved + nn.Dense(2 * places, kernel_init=SMALL)(context), 2, axis=-1)
+        return mean, logit + GATE
 
 
 @dataclass(frozen=True)
@@ -137,6 +87,11 @@ class IAFOptions(Options):
     layers: int = option(1, "hidden layers of a step", at_least=1)
     context: int = option(64, "features of the image that every step sees", at_least=1)
 
-    def build(self, *, latents: int) -> InverseAutoregressiveFlow:
+    def build(self, *, latents: int) -> NormalizingFlow:
         """The module for codes of that size."""
-        return InverseAutoregressiveFlow(latents, self.steps, self.width, self.layers, self.context)
+        order = tuple(range(1, latents + 1))
+        moves = tuple(
+            AutoregressiveStep(order[::-1] if step % 2 else order, self.width, self.layers)
+            for step in range(self.steps)
+        )
+        return NormalizingFlow(latents, moves, self.context)

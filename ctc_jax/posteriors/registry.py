@@ -1,13 +1,23 @@
 """Recognition families by name: a new one is one file and one line here. Tests: tests/posteriors/test_registry.py."""
 
 from ctc_jax.options import ConfigSection, Section
+from ctc_jax.posteriors.coupling import CouplingOptions
 from ctc_jax.posteriors.diagonal import DiagonalOptions
+from ctc_jax.posteriors.full import FullOptions
 from ctc_jax.posteriors.iaf import IAFOptions
+from ctc_jax.posteriors.neural_spline import NeuralSplineOptions
+from ctc_jax.posteriors.planar import PlanarOptions
 from ctc_jax.posteriors.posterior import AbstractPosterior
+from ctc_jax.posteriors.radial import RadialOptions
 
 REGISTRY = {
     "diagonal": DiagonalOptions,
+    "full": FullOptions,
+    "planar": PlanarOptions,
+    "radial": RadialOptions,
     "iaf": IAFOptions,
+    "coupling": CouplingOptions,
+    "neural_spline": NeuralSplineOptions,
 }
 
 SECTION = Section("posterior", REGISTRY, "diagonal", meaning="the family of the recognition model q(z|x)")

@@ -16,8 +16,15 @@ from tests.posteriors.linear_gaussian import LinearGaussian, maximized
 
 BATCH, LATENTS, FEATURES = 4, 3, 5
 
+SMALL = {
+    "iaf": {"steps": 2, "width": 8, "context": 4},
+    "planar": {"steps": 3, "context": 4},
+    "radial": {"steps": 3, "context": 4},
+    "coupling": {"steps": 2, "width": 8, "layers": 1, "context": 4},
+    "neural_spline": {"steps": 2, "width": 8, "layers": 1, "context": 4, "bins": 4},
+}
 FAMILIES = {
-    **{name: options().build(latents=LATENTS) for name, options in REGISTRY.items()},
+    **{name: options(**SMALL.get(name, {})).build(latents=LATENTS) for name, options in REGISTRY.items()},
     "iaf of one narrow step": REGISTRY["iaf"](steps=1, width=2, layers=2, context=1).build(latents=LATENTS),
     "full, as documented": documented("class FullGaussian(").FullGaussianOptions().build(latents=LATENTS),
     "leapfrog": Leapfrog(LATENTS),
@@ -121,6 +128,7 @@ def test_a_divergence_in_closed_form_is_the_mean_of_its_estimates(draw, problem)
     assert np.abs((estimates.mean(axis=0) - drawn.kl[0]) / error).max() < 4.0
 
 
+@pytest.mark.slow
 def test_the_bound_reaches_the_evidence_where_the_posterior_is_a_diagonal_gaussian(posterior):
     weights = 1.5 * np.linalg.qr(np.random.default_rng(0).normal(size=(FEATURES, LATENTS)))[0]
     problem = LinearGaussian.random(weights, 1.0, 8)

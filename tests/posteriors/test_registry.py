@@ -15,7 +15,9 @@ def section(**changes):
 def test_options_of_the_chosen_family_reach_its_module():
     changes = {"name": "iaf", "iaf.steps": 3, "iaf.width": 7, "iaf.layers": 2, "iaf.context": 5}
     flow = posteriors.build(section(**changes), latents=4)
-    assert (flow.latents, flow.steps, flow.width, flow.layers, flow.context) == (4, 3, 7, 2, 5)
+    assert (flow.latents, len(flow.moves), flow.context) == (4, 3, 5)
+    assert {(move.width, move.layers) for move in flow.moves} == {(7, 2)}
+    assert [move.order[0] for move in flow.moves] == [1, 4, 1]
 
 
 def test_the_default_is_the_diagonal_gaussian():
