@@ -61,7 +61,7 @@ class ValueFamily:
           log_scale: log levels; clamped to `log_scale_limits(bits)`, where its gradient ends.
           bits: 1 to 8.
 
-        The derivative is written by hand for reverse mode; it has no forward mode and no second derivative.
+        The derivative is written by hand for reverse mode; it has no forward mode.
         """
         return _log_mass(self, bits, level, loc, log_scale)
 

@@ -1,9 +1,11 @@
 """Recognition families by name: a new one is one file and one line here. Tests: tests/posteriors/test_registry.py."""
 
 from ctc_jax.options import ConfigSection, Section
+from ctc_jax.posteriors.annealed_hamiltonian import AnnealedHamiltonianOptions
 from ctc_jax.posteriors.coupling import CouplingOptions
 from ctc_jax.posteriors.diagonal import DiagonalOptions
 from ctc_jax.posteriors.full import FullOptions
+from ctc_jax.posteriors.hamiltonian import HamiltonianOptions
 from ctc_jax.posteriors.iaf import IAFOptions
 from ctc_jax.posteriors.neural_spline import NeuralSplineOptions
 from ctc_jax.posteriors.planar import PlanarOptions
@@ -18,6 +20,8 @@ REGISTRY = {
     "iaf": IAFOptions,
     "coupling": CouplingOptions,
     "neural_spline": NeuralSplineOptions,
+    "hamiltonian": HamiltonianOptions,
+    "annealed_hamiltonian": AnnealedHamiltonianOptions,
 }
 
 SECTION = Section("posterior", REGISTRY, "diagonal", meaning="the family of the recognition model q(z|x)")

@@ -29,6 +29,7 @@ def make_model():
         mean=(),
         dtype=jnp.float32,
         posterior="diagonal",
+        posterior_options=None,
         estimator=None,
         **changes,
     ):
@@ -41,7 +42,9 @@ def make_model():
         pixels = {"name": likelihood, "fixed_scale": 1.0, "ctc": {"components": 2}}
         setting = Setting(
             likelihoods.build(pixels, shape=shape, bits=bits, features=section["features"]),
-            lambda latents: posteriors.build({"name": posterior}, latents=latents),
+            lambda latents: posteriors.build(
+                {"name": posterior, **({posterior: posterior_options} if posterior_options else {})}, latents=latents
+            ),
             ImageSpace(shape, bits, classes, mean),
             dtype,
         )
