@@ -1,5 +1,6 @@
 """A trained run in a notebook: `ctc_jax.load(workdir)`. Tests: tests/test_run.py."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import ml_collections
 import numpy as np
 from jaxtyping import Float, Integer
 
-from ctc_jax import arguments, data, evaluation, runs, training
+from ctc_jax import arguments, data, evaluation, inference, runs, training
 from ctc_jax.data import Dataset, Split
 from ctc_jax.errors import UserError
 from ctc_jax.models import ImageSpace, Latents, Model, Params
@@ -124,6 +125,36 @@ class Run:
             batch_size=min(options.batch_size, len(split)),
             seed=self.config.seed,
         )
+
+    def infer(
+        self, images: Images, labels: Labels | None = None, *, method: str = "", key: Any = None, **options: Any
+    ) -> inference.Inferred:
+        """Latents of images beyond the recognition model: improved by descent, or sampled by Markov chains.
+
+        Args:
+          images: integer levels.
+          labels: of a class-conditional model.
+          method: "descent", "langevin", "mala" or "hmc"; `inference.name` of the config unless told.
+          key: of starts and moves; of the run's seed unless told.
+          options: as the keys `inference.*` and those of the method, in place of the config's: `chains`, `warmup`,
+            `draws`, `step_size`.
+
+        Raises:
+          UserError: an unknown method or option, a model with masks, or chains that diverged.
+        """
+        batch = arguments.batch(self.space, images, labels)
+        section = inference.SECTION.defaults()
+        saved = self.config.get("inference", {})
+        section.update(saved.to_dict() if saved else {})
+        section["name"] = method or section["name"]
+        shared = dataclasses.fields(inference.SECTION.shared)
+        own = {name: options.pop(name) for name in [field.name for field in shared] if name in options}
+        section.update(own)
+        if section["name"] in inference.REGISTRY:
+            section[section["name"]] = {**section[section["name"]], **options}
+        part, shared = inference.SECTION.read(section)
+        key = jax.random.key(self.config.seed) if key is None else arguments.random_key(key)
+        return inference.infer(self.model, self.params, key, batch, part, shared)
 
     def evaluate(self, config: Any = None) -> dict[str, float]:
         """Every number of the test set; `config` replaces the run's own section `evaluate`."""

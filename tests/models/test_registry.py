@@ -31,7 +31,12 @@ def test_unknown_names_are_one_line_that_lists_what_there_is(make_model):
         "allowed: class_conditional, conv_vae, ctc_hierarchy, mask_vae, mlp_vae "
         "(did you mean conv_vae?)"
     )
-    refused(make_model, r"^config\.posterior\.name is 'flow'; allowed: diagonal", "mlp_vae", posterior="flow")
+    refused(
+        make_model,
+        r"^config\.posterior\.name is 'flow'; allowed: annealed_hamiltonian, coupling, diagonal,",
+        "mlp_vae",
+        posterior="flow",
+    )
 
 
 def test_an_image_that_cannot_be_halved_is_refused_by_its_key(make_model):

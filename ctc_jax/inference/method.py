@@ -1,0 +1,63 @@
+"""What every way to improve or sample the latents of one image is called with. Tests: tests/inference/test_infer.py."""
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from jaxtyping import Array, Bool, Float, Key
+
+from ctc_jax.options import Options, option
+
+# Values of an image's latents by name, and log p(x, z) of them, nats.
+Position = dict[str, Array]
+LogJoint = Callable[[Position], Float[Array, ""]]
+
+
+class State(NamedTuple):
+    """Where a chain stands.
+
+    Attributes:
+      position: values of the latents.
+      log_joint: log p(x, z) there, nats.
+      inner: what the method keeps beside.
+    """
+
+    position: Position
+    log_joint: Float[Array, ""]
+    inner: Any
+
+
+@dataclass(frozen=True)
+class AbstractMethod(Options, abc.ABC):
+    """A method is its options; hashable, since it is a static argument of compiled functions.
+
+    Attributes:
+      samples: whether its states are draws, so that several chains and diagnostics make sense.
+      step_size: of the first move, in units of the latents (squared for Langevin dynamics).
+    """
+
+    samples: ClassVar[bool] = True
+    step_size: float = option(0.1, "of a move", above=0)
+
+    @abc.abstractmethod
+    def init(self, position: Position, log_joint: LogJoint) -> State:
+        """The state of a chain that starts at a position."""
+
+    @abc.abstractmethod
+    def move(self, key: Key[Array, ""], state: State, log_joint: LogJoint) -> tuple[State, Float[Array, ""]]:
+        """The next state, and the probability with which it was accepted."""
+
+
+class Moved(NamedTuple):
+    """What one move of all chains did.
+
+    Attributes:
+      state: of each chain and image.
+      accepted: probability of acceptance.
+      finite: whether log p(x, z) is finite.
+    """
+
+    state: State
+    accepted: Float[Array, "chains images"]
+    finite: Bool[Array, "chains images"]
