@@ -158,7 +158,7 @@ class Run:
 
     def evaluate(self, config: Any = None) -> dict[str, float]:
         """Every number of the test set; `config` replaces the run's own section `evaluate`."""
-        options = evaluation.read_options(self.config.evaluate if config is None else config, self.dataset)
+        options = evaluation.read_options(self.config.evaluate if config is None else config, self.dataset, self.model)
         directory = data.places(self.config.data).directory
         return evaluation.evaluate(
             self.model,

@@ -5,6 +5,7 @@ from jax.sharding import NamedSharding
 
 from ctc_jax.data import Split
 from ctc_jax.evaluation.activity import active_units
+from ctc_jax.evaluation.annealed import annealed_statistics
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
@@ -58,6 +59,7 @@ def evaluate(
         "importance_bound_bpd": bits_per_dimension(importance, split.images.shape[1:]),
         **_standard_error(bounds),
         "importance_samples": options.importance_samples,
+        **_annealed(model, params, split, options, seed),
         **active_units(model, params, split, batch_size=options.batch_size),
         **mask_statistics(model, params, split, batch_size=options.batch_size, seed=seed),
         **sample_statistics(likely, levels),
@@ -65,6 +67,14 @@ def evaluate(
         **_quality(model, params, split, options.quality_samples, reference, levels, seed),
         "images": len(split),
     }
+
+
+def _annealed(model, params, split, options, seed) -> dict[str, float]:
+    if not options.annealed_images:
+        return {}
+    return annealed_statistics(
+        model, params, split, images=options.annealed_images, options=options.annealing, seed=seed
+    )
 
 
 def _quality(model, params, split, samples, reference, levels, seed) -> dict[str, int | float]:

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+import jax
+
 from ctc_jax.data import Dataset
 from ctc_jax.errors import nearest
 from ctc_jax.evaluation.features import CLASSIFIER, REGISTRY
 from ctc_jax.evaluation.neighbors import NEIGHBORS
+from ctc_jax.inference import ALLOWED, AnnealingOptions, unserved
+from ctc_jax.models import Model
 from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
 
 LEAST = NEIGHBORS + 1  # of a set in which each image has its neighbors
@@ -19,6 +23,14 @@ class EvaluateOptions(Options):
     batch_size: int = option(100, "images per device call", at_least=1)
     latents: int = option(256, "drawn from the prior for sharpness and the multimodality gap", at_least=1)
     likelihood_samples: int = option(8, "images drawn from each of these latents", at_least=1)
+    annealed_images: int = option(
+        0,
+        "whose log p(x) is found by annealed importance sampling, and as many of the model's own; 0 is off",
+        at_least=0,
+    )
+    annealed_temperatures: int = option(1_000, "densities between p(z) and p(x, z)", at_least=1)
+    annealed_chains: int = option(16, "of an image", at_least=1)
+    annealed_leapfrogs: int = option(10, "steps of a transition", at_least=1)
     quality_samples: int = option(
         0, f"drawn to be compared with as many real images; 0 is off, else {LEAST} or more, often 10,000"
     )
@@ -30,6 +42,11 @@ class EvaluateOptions(Options):
     def spaces(self) -> list[str]:
         """Names of the feature spaces, each once."""
         return list(dict.fromkeys(name.strip() for name in self.features.split(",")))
+
+    @property
+    def annealing(self) -> AnnealingOptions:
+        """What annealed importance sampling takes of these."""
+        return AnnealingOptions(self.annealed_temperatures, self.annealed_chains, self.annealed_leapfrogs)
 
     def check(self) -> None:
         """Refuses samples too few to have neighbors, and spaces that do not exist."""
@@ -55,12 +72,23 @@ class EvaluateOptions(Options):
             allowed = f"0 with fewer than {LEAST} training or test images"
             raise OptionError("quality_samples", self.quality_samples, allowed)
 
+    def check_model(self, model: Model | None) -> None:
+        """Refuses annealed importance sampling of a model that it does not serve.
+
+        Raises:
+          OptionError: its latents have masks, or are not continuous.
+        """
+        if model is None or not self.annealed_images:
+            return
+        if why := unserved(model, jax.eval_shape(model.init, jax.random.key(0))):
+            raise OptionError("annealed_images", self.annealed_images, f"0: {why}; it takes {ALLOWED}")
+
 
 SECTION = Section("evaluate", shared=EvaluateOptions)
 
 
-def read_options(config: ConfigSection, dataset: Dataset | None = None) -> EvaluateOptions:
-    """The options of the section `evaluate`, for a dataset where one is given.
+def read_options(config: ConfigSection, dataset: Dataset | None = None, model: Model | None = None) -> EvaluateOptions:
+    """The options of the section `evaluate`, for a dataset and a model where they are given.
 
     Raises:
       ConfigError: a value does not fit, by its key.
@@ -69,6 +97,7 @@ def read_options(config: ConfigSection, dataset: Dataset | None = None) -> Evalu
     if dataset is not None:
         try:
             options.check_dataset(dataset)
+            options.check_model(model)
         except OptionError as error:
             raise at("evaluate", error) from None
     return options

@@ -15,7 +15,8 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import UserError
 from ctc_jax.inference.method import AbstractMethod, LogJoint, Moved, Position, State
 from ctc_jax.inference.registry import InferenceOptions
-from ctc_jax.models import Latents, Model, Params
+from ctc_jax.inference.served import check_served
+from ctc_jax.models import Model, Params
 
 
 class Inferred(NamedTuple):
@@ -63,15 +64,11 @@ def infer(
     Raises:
       UserError: the model has masks or nothing to move, or chains diverged.
     """
-    if model.mask_sites:
-        names = ", ".join(site.name for site in model.mask_sites)
-        raise UserError(f"inference moves values alone, and {names} has masks; allowed: a model without masks")
+    check_served(model, params)
     key_start, key_moves = jax.random.split(key)
     chains = options.chains if method.samples else 1
     starts = jax.random.split(key_start, chains) if method.samples else None
     state = _start(model, method, params, starts, batch)
-    if not state.position:
-        raise UserError(f"{', '.join(model.latents)} cannot be moved; allowed: a model with a continuous latent")
     first, kept, accepted = np.asarray(state.log_joint), [], []
     _check(np.isfinite(first), method, 0)
     total = options.warmup + options.draws
@@ -102,34 +99,23 @@ def _check(finite: np.ndarray, method: AbstractMethod, move: int) -> None:
         )
 
 
-def _log_joint(model: Model, params: Params, image: Array, label: Array, given: Latents) -> LogJoint:
-    """log p(x, z) of one image as a function of the latents that move; the others are as given."""
+def _log_joint(model: Model, params: Params, image: Array, label: Array) -> LogJoint:
+    """log p(x, z) of one image as a function of its latents."""
     single = Batch(image[None], label[None])
 
     def of(position: Position) -> Float[Array, ""]:
         latents = {name: Masked(value[None]) for name, value in position.items()}
-        return model.joint(params, single, {**given, **latents}).total[0]
+        return model.joint(params, single, latents).total[0]
 
     return of
-
-
-def _parts(latents: Latents) -> tuple[Position, Latents]:
-    """What moves, and what is known with the image, as a label is."""
-    moving = {
-        name: latent.value for name, latent in latents.items() if jnp.issubdtype(latent.value.dtype, jnp.floating)
-    }
-    return moving, {name: latent for name, latent in latents.items() if name not in moving}
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _start(model: Model, method: AbstractMethod, params: Params, keys: Array | None, batch: Batch) -> State:
     def one(key, image, label):
         latents = model.infer(params, key, Batch(image[None], label[None])).latents
-        moving, given = _parts(latents)
-        position = {name: value[0] for name, value in moving.items()}
-        if not position:
-            return State({}, jnp.zeros(()), ())
-        return method.init(position, _log_joint(model, params, image, label, given))
+        position = {name: latent.value[0] for name, latent in latents.items()}
+        return method.init(position, _log_joint(model, params, image, label))
 
     if keys is None:
         return jax.tree.map(lambda leaf: leaf[None], jax.vmap(partial(one, None))(batch.image, batch.label))
@@ -151,9 +137,7 @@ def _move(
     keys = jax.vmap(lambda chain: jax.vmap(partial(fold, fold(key, chain)))(jnp.arange(images)))(jnp.arange(chains))
 
     def one(key, state, image, label):
-        latents = model.infer(params, None, Batch(image[None], label[None])).latents
-        log_joint = _log_joint(model, params, image, label, _parts(latents)[1])
-        return method.move(key, state, log_joint)
+        return method.move(key, state, _log_joint(model, params, image, label))
 
     over_images = jax.vmap(one)
     state, accepted = jax.vmap(over_images, in_axes=(0, 0, None, None))(keys, state, batch.image, batch.label)

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from ctc_jax import data, evaluation, gradients, likelihoods, models, objectives, posteriors, reporting
+from ctc_jax import data, evaluation, gradients, inference, likelihoods, models, objectives, posteriors, reporting
 from ctc_jax.data import BatchStream, Dataset
 from ctc_jax.errors import ConfigError, choose
 from ctc_jax.evaluation import EvaluateOptions
@@ -94,14 +94,15 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
         raise ConfigError("seed", config.seed, f"a whole number, 0 or more, below {SEEDS:,}")
     train, report = TRAIN.read_shared(config.train), reporting.SECTION.read_shared(config.report)
     evaluation.read_options(config.evaluate)
+    inference.SECTION.read(config.get("inference", {}))
     objective = objectives.build(config.objective)
     check_batch_size(train.batch_size, mesh.size)
     part, _ = models.SECTION.read(config.model)
     likelihoods.SECTION.read(config.likelihood)
     dataset = data.build(config.data)
-    evaluate = evaluation.read_options(config.evaluate, dataset)
     space = image_space(dataset, mean=part.needs_mean)
     model = build_model(config, space)
+    evaluate = evaluation.read_options(config.evaluate, dataset, model)
     step = TrainStep(model, objective, optimizer.build(train), config.seed, train.ema_decay, train.accumulate)
     try:
         stream = BatchStream(

@@ -135,14 +135,16 @@ def test_chains_that_diverge_are_named_with_a_smaller_step():
 
 def test_a_model_with_masks_is_refused_in_one_line(make_model, binary_images):
     model = make_model("mask_vae", latents=2)
-    with pytest.raises(UserError, match="z has masks; allowed: a model without masks"):
+    with pytest.raises(
+        UserError, match="z has masks; allowed: a model whose latents are all continuous, without masks"
+    ):
         infer(model, {}, jax.random.key(0), binary_images, Descent(), InferenceOptions())
 
 
 def test_a_model_without_latents_is_refused_in_one_line(make_model, binary_images):
     model = make_model("class_conditional", classes=2)
     params = jax.jit(model.init)(jax.random.key(0))
-    with pytest.raises(UserError, match="label cannot be moved; allowed: a model with a continuous latent"):
+    with pytest.raises(UserError, match="label is not continuous; allowed: a model whose latents"):
         infer(model, params, jax.random.key(0), binary_images, Descent(), InferenceOptions())
 
 
