@@ -20,16 +20,17 @@ class FullGaussian(AbstractPosterior):
     def setup(self) -> None:
         """Names the layers."""
         self.start = DiagonalGaussian(self.latents)
-        self.below = nn.Dense(self.latents * (self.latents - 1) // 2, kernel_init=SMALL)
+        # A single latent has none; a layer without outputs has no start that scales with its size.
+        self.below = nn.Dense(self.latents * (self.latents - 1) // 2, kernel_init=SMALL) if self.latents > 1 else None
 
     def distribution(self, hidden: Float[Array, "batch features"]) -> dist.MultivariateNormal:
         """Batch shape [batch] and event shape [latents], in float32."""
         gaussian = self.start.distribution(hidden).base_dist
-        below = self.below(hidden.astype(jnp.float32))
-        rows, columns = jnp.tril_indices(self.latents, -1)
-        unit = jnp.broadcast_to(jnp.eye(self.latents), (len(below), self.latents, self.latents))
-        scale_tril = gaussian.scale[:, :, None] * unit.at[:, rows, columns].set(below)
-        return dist.MultivariateNormal(gaussian.loc, scale_tril=scale_tril)
+        unit = jnp.broadcast_to(jnp.eye(self.latents), (len(hidden), self.latents, self.latents))
+        if self.below is not None:
+            rows, columns = jnp.tril_indices(self.latents, -1)
+            unit = unit.at[:, rows, columns].set(self.below(hidden.astype(jnp.float32)))
+        return dist.MultivariateNormal(gaussian.loc, scale_tril=gaussian.scale[:, :, None] * unit)
 
     def __call__(
         self,

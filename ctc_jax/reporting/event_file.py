@@ -3,6 +3,7 @@
 tensorboardX's own SummaryWriter hands events to a thread, where a full disk is a traceback that nobody catches.
 """
 
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, first_step: int = 0):
-        from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto import event_pb2
+        from tensorboardX.record_writer import RecordWriter
 
         folder.mkdir(parents=True, exist_ok=True)
         self._event = event_pb2.Event
-        self._writer = EventsWriter(str(folder / "events"))
+        self._records = RecordWriter(str(folder / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"))
         self._flushed = 0.0
+        self._records.write(self._event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         if first_step:
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._write(first_step, session_log=start)
@@ -47,11 +49,11 @@ class EventFile:
         self._write(step, summary=summary.image(tag, array, dataformats="HWC"))
 
     def close(self) -> None:
-        """Writes what is still in memory."""
-        self._writer.close()
+        """Writes what is still in memory; the file is closed even where that fails."""
+        self._records.close()
 
     def _write(self, step: int, **content: Any) -> None:
-        self._writer.write_event(self._event(wall_time=time.time(), step=step, **content))
+        self._records.write(self._event(wall_time=time.time(), step=step, **content).SerializeToString())
         if time.monotonic() - self._flushed > FLUSH_S:
-            self._writer.flush()
+            self._records.flush()
             self._flushed = time.monotonic()

@@ -4,6 +4,7 @@ One object a line: `step`, `split`, then numbers. JSON has no NaN and no infinit
 "NaN", "Infinity" and "-Infinity", and `read_history` gives them back as floats.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -77,13 +78,18 @@ class MetricWriter:
             self._wandb.log({name: wandb.Image(array)}, step=step)
 
     def close(self) -> None:
-        """Closes every file; writing afterwards is an error."""
-        if self._file is not None:
-            self._file.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
-        if self._wandb is not None:
-            self._wandb.finish()
+        """Closes every file, the others as well where one cannot be; writing afterwards is an error.
+
+        Raises:
+          OSError: the disk is full.
+        """
+        with contextlib.ExitStack() as closing:
+            if self._file is not None:
+                closing.callback(self._file.close)
+            if self._tensorboard is not None:
+                closing.callback(self._tensorboard.close)
+            if self._wandb is not None:
+                closing.callback(self._wandb.finish)
 
 
 def read_history(workdir: Path) -> list[dict]:

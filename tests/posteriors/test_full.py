@@ -61,3 +61,12 @@ def test_it_starts_as_the_diagonal_gaussian_and_reaches_a_correlated_posterior()
     of_diagonal = 0.5 * (np.log(np.diag(problem.precision)).sum() - np.linalg.slogdet(problem.precision)[1])
     assert of_diagonal > 0.5
     assert -0.02 < gap.mean() < 0.1 * of_diagonal
+
+
+def test_of_one_latent_it_is_the_diagonal_gaussian(hidden):
+    prior = dist.Normal(jnp.zeros((ROWS, 1))).to_event(1)
+    params = FullGaussian(1).init(jax.random.key(1), hidden, method="center")
+    draw = FullGaussian(1).apply(params, jax.random.key(2), hidden, prior)
+    diagonal = DiagonalGaussian(1).apply({"params": params["params"]["start"]}, jax.random.key(2), hidden, prior)
+    np.testing.assert_allclose(draw.log_q, diagonal.log_q, rtol=1e-5)
+    np.testing.assert_allclose(draw.kl, diagonal.kl, rtol=1e-5)

@@ -27,7 +27,9 @@ SMALL = {
 FAMILIES = {
     **{name: options(**SMALL.get(name, {})).build(latents=LATENTS) for name, options in REGISTRY.items()},
     "iaf of one narrow step": REGISTRY["iaf"](steps=1, width=2, layers=2, context=1).build(latents=LATENTS),
-    "full, as documented": documented("class FullGaussian(").FullGaussianOptions().build(latents=LATENTS),
+    "correlated, as documented": documented("class CorrelatedGaussian(")
+    .CorrelatedGaussianOptions()
+    .build(latents=LATENTS),
     "hamiltonian, tempered": REGISTRY["hamiltonian"](steps=2, width=4, tempering=True).build(latents=LATENTS),
 }
 

@@ -51,6 +51,11 @@ try:
         writer.write(step, "train", {"loss_nats": float(step)})
 except OSError as error:
     print(error.strerror)
+finally:
+    try:
+        writer.close()
+    except OSError:
+        pass
 """
 
 
