@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -141,6 +140,8 @@ def _anneal(model, params, key, batch, options, steps, exact):
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _move(model, leapfrogs, forward, params, key, position, batch, beta, gap, size):
     """A transition at `beta` of all chains, and the weight of coming there from `beta - gap`, or of going back."""
+    from blackjax import hmc  # late, as in chains.py
+
     chains = len(jax.tree.leaves(position)[0])
     fold = jax.random.fold_in
 
@@ -157,7 +158,7 @@ def _move(model, leapfrogs, forward, params, key, position, batch, beta, gap, si
             return log_prior + beta * log_likelihood
 
         masses = jnp.ones(sum(leaf.size for leaf in jax.tree.leaves(position)))
-        kernel = blackjax.hmc(log_density, size, masses, leapfrogs)
+        kernel = hmc(log_density, size, masses, leapfrogs)
         state, info = kernel.step(key, kernel.init(position))
         weighed = position if forward else state.position
         return state.position, gap * parts(weighed)[0], info.acceptance_rate

@@ -1,11 +1,14 @@
-"""Markov chains on the latents of an image, over blackjax's transitions. Tests: tests/inference/test_infer.py."""
+"""Markov chains on the latents of an image, over blackjax's transitions. Tests: tests/inference/test_infer.py.
+
+blackjax computes something as it is imported, after which the devices of the CPU cannot be chosen any more; so it is
+imported where it is used.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
-import blackjax
 import jax
 import jax.numpy as jnp
-from blackjax.mcmc import diffusions
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.inference.method import AbstractMethod, LogJoint, Position, State
@@ -25,6 +28,8 @@ class Langevin(AbstractMethod):
 
     def move(self, key: Key[Array, ""], state: State, log_joint: LogJoint) -> tuple[State, Float[Array, ""]]:
         """One step of Euler and Maruyama."""
+        from blackjax.mcmc import diffusions
+
         step = diffusions.overdamped_langevin(jax.value_and_grad(log_joint))
         old = diffusions.DiffusionState(state.position, state.log_joint, state.inner)
         return State(*step(key, old, self.step_size)), jnp.ones(())
@@ -34,7 +39,7 @@ class Langevin(AbstractMethod):
 class _Adjusted(AbstractMethod):
     """A blackjax algorithm whose state begins with position and log density."""
 
-    def algorithm(self, log_joint: LogJoint, position: Position) -> blackjax.base.SamplingAlgorithm:
+    def algorithm(self, log_joint: LogJoint, position: Position) -> Any:
         """Of blackjax, at these options, for positions like this one."""
         raise NotImplementedError
 
@@ -55,10 +60,12 @@ class MALA(_Adjusted):
 
     step_size: float = option(0.02, "in units of the latents squared", above=0)
 
-    def algorithm(self, log_joint: LogJoint, position: Position) -> blackjax.base.SamplingAlgorithm:
+    def algorithm(self, log_joint: LogJoint, position: Position) -> Any:
         """Metropolis-adjusted Langevin dynamics (Roberts and Tweedie 1996)."""
+        from blackjax import mala
+
         del position
-        return blackjax.mala(log_joint, self.step_size)
+        return mala(log_joint, self.step_size)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ class HMC(_Adjusted):
     step_size: float = option(0.1, "of a leapfrog step, in units of the latents", above=0)
     leapfrogs: int = option(10, "steps of a proposal", at_least=1)
 
-    def algorithm(self, log_joint: LogJoint, position: Position) -> blackjax.base.SamplingAlgorithm:
+    def algorithm(self, log_joint: LogJoint, position: Position) -> Any:
         """Hamiltonian Monte Carlo (Duane et al. 1987; Neal 2011) with unit mass."""
+        from blackjax import hmc
+
         masses = jnp.ones(sum(leaf.size for leaf in jax.tree.leaves(position)))
-        return blackjax.hmc(log_joint, self.step_size, masses, self.leapfrogs)
+        return hmc(log_joint, self.step_size, masses, self.leapfrogs)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from blackjax.diagnostics import effective_sample_size, potential_scale_reduction
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
@@ -41,10 +40,14 @@ class Inferred(NamedTuple):
 
     def potential_scale_reduction(self) -> dict[str, Float[np.ndarray, "images *units"]]:
         """R-hat of each number (Gelman and Rubin 1992), from two chains on: near 1 where they agree."""
+        from blackjax.diagnostics import potential_scale_reduction  # late, as in chains.py
+
         return {name: _by_number(potential_scale_reduction, of) for name, of in self.latents.items()}
 
     def effective_samples(self) -> dict[str, Float[np.ndarray, "images *units"]]:
         """How many independent draws all chains are worth, for each number of each latent."""
+        from blackjax.diagnostics import effective_sample_size  # late, as in chains.py
+
         return {name: _by_number(effective_sample_size, of) for name, of in self.latents.items()}
 
 

@@ -1,5 +1,8 @@
 """Descent and chains against posteriors in closed form: a linear-Gaussian model, and one of two modes."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -167,3 +170,15 @@ def test_options_that_do_not_fit_are_named_by_their_key():
         SECTION.read({**SECTION.defaults(), "name": "nuts"})
     with pytest.raises(ConfigError, match=r"^config\.inference\.hmc\.step_size is -1"):
         SECTION.read({**SECTION.defaults(), "name": "hmc", "hmc": {"step_size": -1.0}})
+
+
+def test_importing_the_package_computes_nothing():
+    """Else the devices of the CPU could not be chosen any more."""
+    program = (
+        "import sys, jax, ctc_jax\n"
+        "jax.config.update('jax_num_cpu_devices', 3)  # refused once something was computed\n"
+        "print(jax.device_count(), 'blackjax' in sys.modules)"
+    )
+    own = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run([sys.executable, "-c", program], env=own, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "False"]
