@@ -51,12 +51,13 @@ class CTCHierarchy(ModelOptions):
         gaussian = self.top == "gaussian"
         masks = None if gaussian else codes.code(self.top, shared.latents, self.categories, self.top_beta)
         top = setting.posterior(shared.latents) if gaussian else masks
-        if gaussian and top.needs_log_joint:
-            allowed = "one that needs no joint density: the top code is not the last latent of a hierarchy"
+        families = self._families()
+        if gaussian and top.needs_log_joint and (any(families) or self.inference != "top_down"):
+            allowed = "one that needs no joint density: the top code is the last latent with families=none alone"
             raise ConfigError("posterior.name", type(top).__name__, allowed)
         network = HierarchyNetwork(
             top=top,
-            families=self._families(),
+            families=families,
             width=shared.width,
             blocks=shared.blocks,
             channels=self.channels,

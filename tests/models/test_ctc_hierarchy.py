@@ -351,4 +351,7 @@ def test_a_posterior_that_needs_the_joint_density_is_refused_on_top(make_model, 
     monkeypatch.setattr("ctc_jax.posteriors.diagonal.DiagonalGaussian.needs_log_joint", True)
     with pytest.raises(ConfigError, match=r"^config\.posterior\.name is .*; allowed: one that needs no joint density"):
         make_model("ctc_hierarchy")
+    with pytest.raises(ConfigError, match=r"^config\.posterior\.name is .*; allowed: one that needs no joint density"):
+        make_model("ctc_hierarchy", families="none", inference="bottom_up")
     make_model("ctc_hierarchy", top="ctc")
+    make_model("ctc_hierarchy", families="none")

@@ -66,16 +66,24 @@ def test_steps_compiled_once_are_those_compiled_apart(make_model, randomize, pos
     jax.tree.map(lambda *pair: np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-5), *found)
 
 
-@pytest.mark.parametrize("posterior", SHORT)
-def test_the_mean_weight_is_the_evidence_by_quadrature(make_model, randomize, binary_images, posterior):
+@pytest.mark.parametrize(
+    ("name", "posterior"),
+    [
+        *(("mlp_vae", posterior) for posterior in SHORT),
+        pytest.param("ctc_hierarchy", "annealed_hamiltonian", marks=pytest.mark.slow),
+    ],
+)
+def test_the_mean_weight_is_the_evidence_by_quadrature(make_model, randomize, binary_images, name, posterior):
     """Through a model, its evaluation and a Bernoulli decoder; the sum over all images of the evidence is 1."""
-    model = make_model("mlp_vae", posterior=posterior, posterior_options=SHORT[posterior])
-    params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.3)
+    changes = {"families": "none", "levels": 1} if name == "ctc_hierarchy" else {}
+    model = make_model(name, posterior=posterior, posterior_options=SHORT[posterior], **changes)
+    params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.1 if changes else 0.3)
+    (code,) = model.latents
     grid = jnp.linspace(-8.0, 8.0, 801)
 
     @jax.jit
     def log_joint(value):
-        latents = {"z": Masked(jnp.full((16, 1), value))}
+        latents = {code: Masked(jnp.full((16, 1), value))}
         return model.joint(params, binary_images, latents).total
 
     evidence = np.exp(np.float64(jax.vmap(log_joint)(grid))).sum(axis=0) * float(grid[1] - grid[0])
