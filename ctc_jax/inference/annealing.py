@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+from scipy.special import logsumexp
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
-from ctc_jax.inference.method import Position
+from ctc_jax.inference.method import Position, keys_of
 from ctc_jax.inference.served import check_served
 from ctc_jax.models import Latents, Model, Params
 from ctc_jax.options import Options, option
@@ -47,12 +48,12 @@ class Annealed(NamedTuple):
     @property
     def lower(self) -> Float[np.ndarray, "images"]:
         """Of forward chains: a lower bound on log p(x) in the mean, nats."""
-        return _log_mean(np.float64(self.log_weights))
+        return logsumexp(np.float64(self.log_weights), axis=0) - np.log(len(self.log_weights))
 
     @property
     def upper(self) -> Float[np.ndarray, "images"]:
         """Of reverse chains, which start at an exact draw of p(z | x): an upper bound in the mean, nats."""
-        return -_log_mean(-np.float64(self.log_weights))
+        return np.log(len(self.log_weights)) - logsumexp(-np.float64(self.log_weights), axis=0)
 
 
 def tuned_steps(
@@ -143,7 +144,6 @@ def _move(model, leapfrogs, forward, params, key, position, batch, beta, gap, si
     from blackjax import hmc  # late, as in chains.py
 
     chains = len(jax.tree.leaves(position)[0])
-    fold = jax.random.fold_in
 
     def one(key, position, image, label, size):
         single = Batch(image[None], label[None])
@@ -163,9 +163,7 @@ def _move(model, leapfrogs, forward, params, key, position, batch, beta, gap, si
         weighed = position if forward else state.position
         return state.position, gap * parts(weighed)[0], info.acceptance_rate
 
-    keys = jax.vmap(lambda chain: jax.vmap(partial(fold, fold(key, chain)))(jnp.arange(len(batch.image))))(
-        jnp.arange(chains)
-    )
+    keys = keys_of(key, chains, len(batch.image))
     each = jax.vmap(jax.vmap(one), in_axes=(0, 0, None, None, None))
     position, gain, rate = each(keys, position, batch.image, batch.label, size)
     return position, gain, jnp.mean(rate, axis=0)
@@ -183,8 +181,3 @@ def _simulated(model, params, key, count):
     key_latents, key_pixels = jax.random.split(key)
     latents, pixels = model.generate(params, key_latents, count)
     return latents, pixels.sample(key_pixels)
-
-
-def _log_mean(values: np.ndarray) -> np.ndarray:
-    most = values.max(axis=0)
-    return most + np.log(np.mean(np.exp(values - most), axis=0))

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import UserError
-from ctc_jax.inference.method import AbstractMethod, LogJoint, Moved, Position, State
+from ctc_jax.inference.method import AbstractMethod, LogJoint, Moved, Position, State, keys_of
 from ctc_jax.inference.registry import InferenceOptions
 from ctc_jax.inference.served import check_served
 from ctc_jax.models import Model, Params
@@ -136,8 +136,7 @@ def _move(
     model: Model, method: AbstractMethod, params: Params, key: Key[Array, ""], state: State, batch: Batch
 ) -> Moved:
     chains, images = state.log_joint.shape
-    fold = jax.random.fold_in
-    keys = jax.vmap(lambda chain: jax.vmap(partial(fold, fold(key, chain)))(jnp.arange(images)))(jnp.arange(chains))
+    keys = keys_of(key, chains, images)
 
     def one(key, state, image, label):
         return method.move(key, state, _log_joint(model, params, image, label))

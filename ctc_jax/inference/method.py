@@ -3,8 +3,11 @@
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from ctc_jax.options import Options, option
@@ -61,3 +64,9 @@ class Moved(NamedTuple):
     state: State
     accepted: Float[Array, "chains images"]
     finite: Bool[Array, "chains images"]
+
+
+def keys_of(key: Key[Array, ""], chains: int, images: int) -> Key[Array, "chains images"]:
+    """A key for each chain of each image; an image's own, whatever the batch."""
+    fold = jax.random.fold_in
+    return jax.vmap(lambda chain: jax.vmap(partial(fold, fold(key, chain)))(jnp.arange(images)))(jnp.arange(chains))
