@@ -156,6 +156,24 @@ class Run:
         key = jax.random.key(self.config.seed) if key is None else arguments.random_key(key)
         return inference.infer(self.model, self.params, key, batch, part, shared)
 
+    def gap(self, images: Images, labels: Labels | None = None, *, key: Any = None, **options: Any) -> evaluation.Gap:
+        """How far the ELBO of each image is from log p(x), and what of it the family and the recognition model lose.
+
+        Args:
+          images: integer levels.
+          labels: of a class-conditional model.
+          key: of everything drawn; of the run's seed unless told.
+          options: as the keys `evaluate.gap_steps`, `evaluate.gap_learning_rate`, `evaluate.importance_samples` and
+            `evaluate.annealed_...`, in place of the config's.
+
+        Raises:
+          UserError: an unknown option, or a model without a recognition model.
+        """
+        batch = arguments.batch(self.space, images, labels)
+        key = jax.random.key(self.config.seed) if key is None else arguments.random_key(key)
+        section = evaluation.read_options({**self.config.evaluate.to_dict(), **options})
+        return evaluation.gap(self.model, self.params, key, batch, **section.gap)
+
     def evaluate(self, config: Any = None) -> dict[str, float]:
         """Every number of the test set; `config` replaces the run's own section `evaluate`."""
         options = evaluation.read_options(self.config.evaluate if config is None else config, self.dataset, self.model)

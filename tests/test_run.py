@@ -109,6 +109,17 @@ def test_latents_are_improved_and_sampled_by_the_config_s_method_or_another(work
         run.infer(images, draws=0)
 
 
+def test_the_gap_is_that_of_the_evaluation(workdir):
+    run = ctc_jax.load(workdir)
+    options = {"gap_steps": 3, "importance_samples": 5, "annealed_temperatures": 2, "annealed_leapfrogs": 1}
+    found = run.gap(run.dataset.test.images[:2], **options)
+    numbers = run.evaluate({**run.config.evaluate.to_dict(), "gap_images": 2, **options})
+    for name in ("annealed_bound", "best_elbo", "elbo", "approximation", "amortization"):
+        assert numbers[f"gap/{name}_nats"] == pytest.approx(getattr(found, name).mean(), rel=1e-5)
+    with pytest.raises(UserError, match=r"config\.evaluate\.steps is 3; allowed: importance_samples"):
+        run.gap(run.dataset.test.images[:2], steps=3)
+
+
 def test_evaluate_counts_every_test_image(workdir):
     run = ctc_jax.load(workdir)
     numbers = run.evaluate()

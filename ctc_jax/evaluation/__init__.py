@@ -1,6 +1,7 @@
 from ctc_jax.evaluation.activity import posterior_means
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.evaluate import evaluate
+from ctc_jax.evaluation.gap import Gap, gap
 from ctc_jax.evaluation.masks import collapsed
 from ctc_jax.evaluation.options import SECTION, EvaluateOptions, read_options
 from ctc_jax.evaluation.pictures import captioned, draw_pictures, reconstruct_images, sample_images
@@ -9,6 +10,7 @@ from ctc_jax.evaluation.quality import build_reference
 __all__ = [
     "SECTION",
     "EvaluateOptions",
+    "Gap",
     "bits_per_dimension",
     "build_reference",
     "captioned",
@@ -17,6 +19,7 @@ __all__ = [
     "evaluate",
     "evaluate_elbo",
     "evaluate_importance",
+    "gap",
     "posterior_means",
     "read_options",
     "reconstruct_images",

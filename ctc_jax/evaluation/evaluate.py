@@ -1,12 +1,15 @@
 """Every number about a trained model, on a whole split. Tests: tests/evaluation/test_evaluate.py."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 
-from ctc_jax.data import Split
+from ctc_jax.data import Batch, Split
 from ctc_jax.evaluation.activity import active_units
 from ctc_jax.evaluation.annealed import annealed_statistics
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation.gap import gap, gap_statistics
 from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
 from ctc_jax.evaluation.options import EvaluateOptions
@@ -26,7 +29,7 @@ def evaluate(
     sharding: NamedSharding | None = None,
     reference: Reference | None = None,
 ) -> dict[str, float]:
-    """Bounds, KL, active units and use of masks of each layer, sharpness, the multimodality gap and sample quality.
+    """Bounds and their gap, KL, active units and use of masks of each layer, sharpness, multimodality, sample quality.
 
     Args:
       model: any model.
@@ -60,6 +63,7 @@ def evaluate(
         **_standard_error(bounds),
         "importance_samples": options.importance_samples,
         **_annealed(model, params, split, options, seed),
+        **_gap(model, params, split, options, seed),
         **active_units(model, params, split, batch_size=options.batch_size),
         **mask_statistics(model, params, split, batch_size=options.batch_size, seed=seed),
         **sample_statistics(likely, levels),
@@ -69,12 +73,23 @@ def evaluate(
     }
 
 
+def _first(split: Split, count: int) -> Batch:
+    return Batch(jnp.asarray(split.images[:count]), jnp.asarray(split.labels[:count]))
+
+
 def _annealed(model, params, split, options, seed) -> dict[str, float]:
     if not options.annealed_images:
         return {}
     return annealed_statistics(
         model, params, split, images=options.annealed_images, options=options.annealing, seed=seed
     )
+
+
+def _gap(model, params, split, options, seed) -> dict[str, float]:
+    if not options.gap_images:
+        return {}
+    batch = _first(split, options.gap_images)
+    return gap_statistics(gap(model, params, jax.random.key(seed), batch, **options.gap))
 
 
 def _quality(model, params, split, samples, reference, levels, seed) -> dict[str, int | float]:

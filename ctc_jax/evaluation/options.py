@@ -1,12 +1,14 @@
 """The section `evaluate` of a config. Tests: tests/evaluation/test_options.py."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 
 from ctc_jax.data import Dataset
 from ctc_jax.errors import nearest
 from ctc_jax.evaluation.features import CLASSIFIER, REGISTRY
+from ctc_jax.evaluation.gap import NOTHING, recognition_leaves
 from ctc_jax.evaluation.neighbors import NEIGHBORS
 from ctc_jax.inference import ALLOWED, AnnealingOptions, unserved
 from ctc_jax.models import Model
@@ -31,6 +33,13 @@ class EvaluateOptions(Options):
     annealed_temperatures: int = option(1_000, "densities between p(z) and p(x, z)", at_least=1)
     annealed_chains: int = option(16, "of an image", at_least=1)
     annealed_leapfrogs: int = option(10, "steps of a transition", at_least=1)
+    gap_images: int = option(
+        0,
+        "whose log p(x) - ELBO is parted into what the family of q and what amortization loses; 0 is off",
+        at_least=0,
+    )
+    gap_steps: int = option(500, "by which q is fitted to each of these images alone", at_least=1)
+    gap_learning_rate: float = option(1e-3, "of the first of these steps; it falls to 0 along a cosine", above=0)
     quality_samples: int = option(
         0, f"drawn to be compared with as many real images; 0 is off, else {LEAST} or more, often 10,000"
     )
@@ -47,6 +56,16 @@ class EvaluateOptions(Options):
     def annealing(self) -> AnnealingOptions:
         """What annealed importance sampling takes of these."""
         return AnnealingOptions(self.annealed_temperatures, self.annealed_chains, self.annealed_leapfrogs)
+
+    @property
+    def gap(self) -> dict[str, Any]:
+        """What `gap` takes of these."""
+        return {
+            "steps": self.gap_steps,
+            "learning_rate": self.gap_learning_rate,
+            "samples": self.importance_samples,
+            "annealing": self.annealing,
+        }
 
     def check(self) -> None:
         """Refuses samples too few to have neighbors, and spaces that do not exist."""
@@ -73,15 +92,19 @@ class EvaluateOptions(Options):
             raise OptionError("quality_samples", self.quality_samples, allowed)
 
     def check_model(self, model: Model | None) -> None:
-        """Refuses annealed importance sampling of a model that it does not serve.
+        """Refuses what a model cannot have.
 
         Raises:
-          OptionError: its latents have masks, or are not continuous.
+          OptionError: annealed importance sampling of latents with masks, or that are not continuous; a fit of a
+            recognition model without parameters of its own.
         """
-        if model is None or not self.annealed_images:
+        if model is None or not (self.annealed_images or self.gap_images):
             return
-        if why := unserved(model, jax.eval_shape(model.init, jax.random.key(0))):
+        params = jax.eval_shape(model.init, jax.random.key(0))
+        if self.annealed_images and (why := unserved(model, params)):
             raise OptionError("annealed_images", self.annealed_images, f"0: {why}; it takes {ALLOWED}")
+        if self.gap_images and not any(recognition_leaves(model, params)):
+            raise OptionError("gap_images", self.gap_images, f"0: {NOTHING}")
 
 
 SECTION = Section("evaluate", shared=EvaluateOptions)

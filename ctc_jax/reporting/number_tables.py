@@ -21,7 +21,7 @@ def numbers(summary: Mapping[str, SupportsFloat | str]) -> str:
     parts = [_cards({name: value for name, value in summary.items() if "/" not in name})]
     for measures, rows in by_parts(summary):
         cells = [
-            [html.escape(_part(row)), *(cell(summary.get(f"{measure}/{row}"), measure) for measure in measures)]
+            [html.escape(_part(row)), *(cell(summary.get(name), name) for name in (f"{of}/{row}" for of in measures))]
             for row in rows
         ]
         parts.append(wide_table(["", *map(heading, measures)], cells))
@@ -84,4 +84,4 @@ def _cards(summary: Mapping[str, SupportsFloat | str]) -> str:
 
 
 def _part(name: str) -> str:
-    return name.replace("/", ", ").replace("_", " ")
+    return ", ".join(map(heading, name.split("/")))

@@ -22,12 +22,15 @@ UNITS = {
 def split_unit(name: str) -> tuple[str, str]:
     """A metric's name in words, and its unit ("" when the name carries none).
 
-    `kl_nats/top` gives ("kl top", "nats"); `images_per_second` gives ("", "images/s").
+    `kl_nats/top` gives ("kl top", "nats"); `gap/elbo_nats`, whose parts are of several units, ("gap elbo", "nats");
+    `images_per_second` gives ("", "images/s").
     """
-    head, _, tail = name.partition("/")
-    suffix = next((suffix for suffix in UNITS if head == suffix or head.endswith(f"_{suffix}")), "")
-    head = head.removesuffix(suffix).rstrip("_")
-    return " ".join(part.replace("_", " ") for part in (head, tail.replace("/", " ")) if part), UNITS.get(suffix, "")
+    parts = name.split("/")
+    suffix = next((suffix for suffix in UNITS if parts[0] == suffix or parts[0].endswith(f"_{suffix}")), "")
+    place = 0 if suffix else -1
+    suffix = suffix or next((suffix for suffix in UNITS if parts[-1].endswith(f"_{suffix}")), "")
+    parts[place] = parts[place].removesuffix(suffix).rstrip("_")
+    return " ".join(part.replace("_", " ") for part in parts if part), UNITS.get(suffix, "")
 
 
 def format_number(value: SupportsFloat | str, unit: str = "") -> str:

@@ -67,6 +67,11 @@ def test_a_number_of_the_whole_is_a_card_and_one_of_a_part_a_cell():
     ]
 
 
+def test_a_part_with_a_unit_of_its_own_says_it():
+    page = numbers({"gap/elbo_nats": -123.456, "gap/fit_seconds": 0.5})
+    assert read(page) == [[["", "gap"], ["elbo (nats)", "-123.46"], ["fit (s)", "0.5000"]]]
+
+
 def test_names_and_texts_are_escaped():
     page = numbers({"<a>": "<b>", "c/<d>": 1})
     assert "<dt>&lt;a&gt;</dt><dd>&lt;b&gt;" in page

@@ -17,6 +17,8 @@ from ctc_jax.reporting.units import describe, format_number, split_unit
         ("peak_memory_mib", ("peak memory", "MiB")),
         ("spectrum_distance_decades/samples", ("spectrum distance samples", "decades")),
         ("active_units", ("active units", "")),
+        ("gap/best_elbo_nats", ("gap best elbo", "nats")),
+        ("frechet/pixels/samples", ("frechet pixels samples", "")),
     ],
 )
 def test_unit_is_split_from_the_name(name, expected):
