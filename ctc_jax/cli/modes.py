@@ -21,7 +21,8 @@ from absl import logging
 from ctc_jax import data, evaluation, runs, training
 from ctc_jax.cli import interrupts
 from ctc_jax.data import Dataset
-from ctc_jax.errors import SAVED_EXIT_CODE, UserError, choose
+from ctc_jax.errors import SAVED_EXIT_CODE, ConfigError, UserError, choose
+from ctc_jax.models import Params
 from ctc_jax.reporting import REPORT, MetricWriter, is_done, read_history, write_report
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
@@ -128,12 +129,14 @@ def _train(work: _Work) -> int | None:
             return 0
         work.evaluated = True  # stopped between the figures and the report
         return None
+    # Before anything is written; a run that goes on from a checkpoint of its own no longer needs it.
+    start = None if any((workdir / "checkpoints").glob("[0-9]*")) else _start(config.train.start_from)
     experiment = training.build(config)
     runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), work.command)
     check_data(*read_images(workdir), experiment.dataset)
     work.dataset = experiment.dataset
     work.signals.deferred = True
-    outcome = training.train(experiment, workdir, interrupted=lambda: work.signals.requested)
+    outcome = training.train(experiment, workdir, interrupted=lambda: work.signals.requested, start=start)
     work.signals.deferred = False
     if outcome is Outcome.INTERRUPTED or work.signals.requested:
         saved = training.Checkpoints(workdir / "checkpoints")
@@ -141,6 +144,16 @@ def _train(work: _Work) -> int | None:
         saved.close()
         return SAVED_EXIT_CODE
     return None if outcome is Outcome.FINISHED else DIVERGED_EXIT_CODE
+
+
+def _start(workdir: str) -> Params | None:
+    """The parameters that training starts from."""
+    if not workdir:
+        return None
+    try:
+        return load(workdir).params
+    except UserError as error:
+        raise ConfigError("train.start_from", workdir, f"the directory of a trained run: {error}") from None
 
 
 def _evaluate(work: _Work) -> None:

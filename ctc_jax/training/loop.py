@@ -10,12 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation import bits_per_dimension, draw_pictures, evaluate_elbo
+from ctc_jax.models import Params
 from ctc_jax.reporting import MetricWriter, Progress, truncate_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.experiment import Experiment
 from ctc_jax.training.mesh import replicated
 from ctc_jax.training.step import MAXIMUM_BAD_STEPS, TrainState, first_bad
+from ctc_jax.training.warm_start import warm_started
 
 # Calls sent ahead of the one that is done: the device never waits for the host, and a signal is soon heard.
 CALLS_AHEAD = 2
@@ -39,6 +42,7 @@ def train(
     workdir: Path,
     *,
     interrupted: Callable[[], bool] = lambda: False,
+    start: Params | None = None,
     stream: Any = None,
 ) -> Outcome:
     """Trains from the latest checkpoint, or from the start, to `train.steps`.
@@ -50,14 +54,15 @@ def train(
       experiment: what to train.
       workdir: gets metrics.jsonl, checkpoints/, samples/ and TensorBoard files.
       interrupted: asked between steps; true saves and ends.
+      start: parameters of another run, which those of this one start from where names and shapes agree.
       stream: where progress is shown; standard error when None.
 
     Raises:
-      UserError: no checkpoint of the workdir can be read.
+      UserError: no checkpoint of the workdir can be read, or nothing of `start` fits.
     """
     notes: list[str] = []
     checkpoints = Checkpoints(workdir / "checkpoints", notes.append)
-    state, elapsed_s, bound = _start(experiment, checkpoints, notes)
+    state, elapsed_s, bound = _start(experiment, checkpoints, start, notes)
     first, report = int(state.step), experiment.report
     truncate_history(workdir, first)
     progress = Progress(experiment.train.steps, first_step=first, elapsed_before_s=elapsed_s, stream=stream)
@@ -82,12 +87,23 @@ def train(
 
 
 def _start(
-    experiment: Experiment, checkpoints: Checkpoints, notes: list[str]
+    experiment: Experiment, checkpoints: Checkpoints, start: Params | None, notes: list[str]
 ) -> tuple[TrainState, float, float | None]:
     """The state to go on from, the seconds of training before it, and the validation bound noted with it."""
     restored = checkpoints.restore(experiment.abstract_state, experiment.sharding)
     if restored is None:
-        return jax.jit(experiment.step.init, out_shardings=experiment.sharding)(), 0.0, None
+        state = jax.jit(experiment.step.init, out_shardings=experiment.sharding)()
+        if start is None:
+            return state, 0.0, None
+        try:
+            state, fresh = warm_started(state, start)
+        except ValueError as error:
+            raise ConfigError(
+                "train.start_from", experiment.train.start_from, f"a run like this one: {error}"
+            ) from None
+        if fresh:
+            notes.append(f"not of train.start_from, and so fresh: {', '.join(fresh)}")
+        return jax.device_put(state, experiment.sharding), 0.0, None
     notes.append(f"resuming from the checkpoint of step {int(restored.state.step):,}")
     checkpoints.discard_after(int(restored.state.step))
     return restored

@@ -11,11 +11,15 @@ from ctc_jax.training import moving_averages
 SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
     "cosine": lambda peak, updates: optax.cosine_decay_schedule(peak, max(1, updates)),
     "constant": lambda peak, updates: optax.constant_schedule(peak),
+    "burda": lambda peak, updates: _burda(peak, updates),
 }
+STAGES = 8  # of Burda et al. (2016, arXiv:1509.00519, section 5): 3,280 passes over the data
 
 OPTIMIZERS: dict[str, Callable] = {
-    "adam": lambda rate, beta2, weight_decay: optax.adam(rate, b2=beta2),
-    "adamw": lambda rate, beta2, weight_decay: optax.adamw(rate, b2=beta2, weight_decay=weight_decay),
+    "adam": lambda rate, options: optax.adam(rate, b2=options.beta2, eps=options.epsilon),
+    "adamw": lambda rate, options: optax.adamw(
+        rate, b2=options.beta2, eps=options.epsilon, weight_decay=options.weight_decay
+    ),
 }
 
 
@@ -25,10 +29,15 @@ class OptimizerOptions(Options):
 
     steps: int = option(100_000, "of training", at_least=1)
     learning_rate: float = option(1e-3, "the highest", above=0)
-    schedule: str = option("cosine", "cosine falls to 0 at the last step", choices=tuple(SCHEDULES))
+    schedule: str = option(
+        "cosine",
+        "cosine falls to 0 at the last step, burda to a tenth in 8 stages, each three times as long as the one before",
+        choices=tuple(SCHEDULES),
+    )
     warmup_steps: int = option(500, "over which the learning rate rises linearly from 0", at_least=0)
     optimizer: str = option("adam", "of the parameters", choices=tuple(OPTIMIZERS))
     beta2: float = option(0.999, "decay of the second moment", above=0, below=1)
+    epsilon: float = option(1e-8, "added to the root of the second moment", above=0)
     weight_decay: float = option(0.0, "of adamw", at_least=0)
     clip_norm: float = option(0.0, "of the whole gradient; 0 is off", at_least=0)
     accumulate: int = option(1, "batches averaged into one update", at_least=1)
@@ -56,9 +65,16 @@ def build(options: OptimizerOptions) -> optax.GradientTransformation:
     make = OPTIMIZERS[options.optimizer]
     chain = optax.chain(
         optax.clip_by_global_norm(options.clip_norm) if options.clip_norm else optax.identity(),
-        make(learning_rate(options), options.beta2, options.weight_decay),
+        make(learning_rate(options), options),
     )
     chain = moving_averages.apart(chain)
     if options.accumulate == 1:
         return chain
     return optax.MultiSteps(chain, every_k_schedule=options.accumulate).gradient_transformation()
+
+
+def _burda(peak: float, updates: int) -> optax.Schedule:
+    """peak * 10^(-i / 7) in stage i, which takes 3^i of (3^8 - 1) / 2 parts of all updates."""
+    ends = [round(updates * (3 ** (stage + 1) - 1) / (3**STAGES - 1)) for stage in range(STAGES - 1)]
+    rates = [optax.constant_schedule(peak * 10 ** (-stage / (STAGES - 1))) for stage in range(STAGES)]
+    return optax.join_schedules(rates, ends)

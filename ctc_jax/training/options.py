@@ -10,6 +10,7 @@ from ctc_jax.training.optimizer import OptimizerOptions
 class TrainOptions(OptimizerOptions):
     """Optimization, and what happens on the way."""
 
+    start_from: str = option("", "workdir of a run whose best parameters are the start, where names and shapes agree")
     batch_size: int = option(128, "images per step over all devices; a multiple of their number", at_least=1)
     ema_decay: float = option(0.0, "averaged parameters are evaluated when above 0", at_least=0, below=1)
     compute_dtype: str = option(

@@ -28,6 +28,21 @@ def test_constant_schedule():
     np.testing.assert_allclose(optimizer.learning_rate(chosen)(7), 0.5)
 
 
+def test_burdas_schedule_has_eight_stages_each_three_times_as_long():
+    rate = optimizer.learning_rate(options(steps=3280, schedule="burda", learning_rate=1e-3))
+    rates = np.array([rate(step) for step in range(3280)])
+    found, lengths = np.unique(rates, return_counts=True)
+    np.testing.assert_allclose(found[::-1], 1e-3 * 10.0 ** (-np.arange(8) / 7), rtol=1e-6)
+    np.testing.assert_array_equal(lengths[::-1], 3 ** np.arange(8))
+    assert np.all(np.diff(rates) <= 0)
+
+
+def test_epsilon_bounds_the_update_of_a_small_gradient():
+    chain = optimizer.build(options(learning_rate=1.0, epsilon=1e-4, schedule="constant"))
+    updates, _ = chain.update({"w": jnp.array([1e-4])}, chain.init({"w": jnp.zeros(1)}), {"w": jnp.zeros(1)})
+    np.testing.assert_allclose(updates["w"], [-0.5], rtol=1e-5)  # g / (|g| + epsilon)
+
+
 def test_clipping_bounds_the_whole_gradient_and_decay_pulls_to_zero():
     # Adam's first update has the size of the learning rate whatever the gradient's; its second moment, though,
     # holds the square of the clipped gradient.
