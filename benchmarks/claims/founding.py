@@ -24,6 +24,7 @@ from benchmarks.harness.finished_runs import training_figures
 from benchmarks.harness.machine import ROOT, limit_threads
 from benchmarks.harness.pictures import copy_pictures
 from benchmarks.harness.results import parser, write
+from ctc_jax import posteriors
 from ctc_jax.errors import SAVED_EXIT_CODE
 from ctc_jax.reporting import is_done
 from ctc_jax.run import Run
@@ -70,6 +71,18 @@ CLAIMS = {
     "multimodal latents: gated levels, not gaussian ones": ("logistic, ctc_relu levels", "logistic, gaussian levels"),
     "both: pooled levels under ctc, not ctc alone": ("ctc, ctc_pool levels", "ctc"),
     "likelihood or latents: ctc without, not logistic with pooled levels": ("ctc", "logistic, ctc_pool levels"),
+    **{
+        claim.format(name): rows
+        for name in posteriors.REGISTRY
+        if name != "diagonal"
+        for claim, rows in (
+            ("a better posterior: {}, not diagonal", (f"logistic, {name} posterior", "logistic")),
+            (
+                "likelihood or posterior: ctc with diagonal, not logistic with {}",
+                ("ctc", f"logistic, {name} posterior"),
+            ),
+        )
+    },
 }
 # What claims are judged by: lower is better in each.
 JUDGES = {
