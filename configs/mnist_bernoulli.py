@@ -3,6 +3,8 @@
 python launch.py --config=configs/mnist_bernoulli.py           # resampled at each step
 python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binarization; see README.md for its file
 python launch.py --config=configs/mnist_bernoulli.py:iaf       # resampled, q(z given x) an inverse autoregressive flow
+python launch.py --config=configs/mnist_bernoulli.py:iwae      # the bound of 5 samples, doubly reparameterized
+python launch.py --config=configs/mnist_bernoulli.py:rws       # reweighted wake-sleep with 5 samples
 """
 
 from configs import mnist
@@ -16,6 +18,11 @@ DYNAMIC = {
 PRESETS = {
     "static": {"data.name": "static_mnist", "data.binarization": "none"},
     "iaf": {"posterior.name": "iaf"},
+    "iwae": {
+        "objective.name": "importance_weighted",
+        "objective.importance_weighted.gradient": "doubly_reparameterized",
+    },
+    "rws": {"objective.name": "reweighted_wake_sleep"},
 }
 
 

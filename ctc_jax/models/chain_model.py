@@ -87,9 +87,19 @@ class ChainModel:
         }
         return {**params, LEARNED: learned} if any(learned.values()) else params
 
-    def infer(self, params: Params, key: Key[Array, ""] | None, batch: Batch, *, schedule: Schedule = END) -> Trace:
-        """Latents ~ q(z|x), masks plain samples; without a key each at the center of its posterior."""
+    def infer(
+        self,
+        params: Params,
+        key: Key[Array, ""] | None,
+        batch: Batch,
+        *,
+        given: Latents | None = None,
+        schedule: Schedule = END,
+    ) -> Trace:
+        """Latents ~ q(z|x), masks plain samples; without a key each at the center of its posterior. Those that are
+        given are scored as they are."""
         take = centered if key is None else sampled(key)
+        take = as_given(given, take) if given else take
         return walk(self.inference(self.bound_network(params), batch, schedule), take, batch, schedule)
 
     def bound(self, params: Params, key: Key[Array, ""], batch: Batch, *, schedule: Schedule = END) -> Bound:
@@ -116,7 +126,7 @@ class ChainModel:
         self, params: Params, key: Key[Array, ""], count: int, *, given: Mapping[str, Masked] | None = None
     ) -> tuple[Latents, Distribution]:
         """`count` latents, those that are not given drawn from their priors, and p(x | latents) of each."""
-        trace = walk(Generation(self.bound_network(params), count), as_given(given or {}, key))
+        trace = walk(Generation(self.bound_network(params), count), as_given(given or {}, sampled(key)))
         return trace.latents, trace.pixels
 
     def decode(self, params: Params, latents: Latents) -> Distribution:

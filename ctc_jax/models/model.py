@@ -33,8 +33,17 @@ class Model(Protocol):
     def init(self, key: Key[Array, ""]) -> Params:
         """Fresh parameters, float32."""
 
-    def infer(self, params: Params, key: Key[Array, ""] | None, batch: Batch, *, schedule: Schedule = END) -> Trace:
-        """Latents ~ q(z|x), masks plain samples; without a key each at the center of its posterior."""
+    def infer(
+        self,
+        params: Params,
+        key: Key[Array, ""] | None,
+        batch: Batch,
+        *,
+        given: Latents | None = None,
+        schedule: Schedule = END,
+    ) -> Trace:
+        """Latents ~ q(z|x), masks plain samples; without a key each at the center of its posterior. Those that are
+        given are scored as they are."""
 
     def bound(self, params: Params, key: Key[Array, ""], batch: Batch, *, schedule: Schedule = END) -> Bound:
         """The evidence lower bound in parts, with the gradient that the model's estimator gives masks."""

@@ -116,16 +116,20 @@ def sampled(key: Key[Array, ""], mask_of: Callable[[str], Callable] | None = Non
     return take
 
 
-def given(latents: Latents, key: Key[Array, ""] | None = None) -> Take:
-    """Each latent as it is given; the others, if a key is there for them, drawn from what `steps` have as posterior."""
+def given(latents: Latents, others: Take | None = None) -> Take:
+    """Each latent as it is given, and scored; those that are not given as `others` have them."""
 
     def take(index, name, posterior, prior, rest) -> Drawn:
         if name not in latents:
-            return sampled(key)(index, name, posterior, prior, rest)
+            return others(index, name, posterior, prior, rest)
         if isinstance(posterior, Observed):
             return Drawn(latents[name], 0.0, 0.0)
-        log_q = posterior.log_prob(latents[name])
-        return Drawn(latents[name], log_q, log_q - prior.log_prob(latents[name]))
+        if isinstance(posterior, Amortized):
+            log_q = posterior.family.log_prob(posterior.hidden, latents[name].value)
+        else:
+            log_q = posterior.log_prob(latents[name])
+        known = log_q if prior is None else log_q - prior.log_prob(latents[name])
+        return Drawn(latents[name], log_q, known)
 
     return take
 

@@ -8,37 +8,77 @@ from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.data import Batch
 from ctc_jax.gradients import vimco
-from ctc_jax.models import Model, Params, Schedule
-from ctc_jax.objectives.elbo import Metrics
-from ctc_jax.options import Options, option
+from ctc_jax.gradients.surrogate import zero
+from ctc_jax.models import Latents, Model, Params, Schedule
+from ctc_jax.objectives.objective import AbstractObjective, Metrics
+from ctc_jax.objectives.path import check_path, draws, path_bound
+from ctc_jax.options import option
+
+STICKING, DOUBLY = "sticking_the_landing", "doubly_reparameterized"
 
 
 @dataclass(frozen=True)
-class ImportanceWeighted(Options):
+class ImportanceWeighted(AbstractObjective):
     """Minus log mean_k p(x, z_k) / q(z_k | x), nats per image, averaged over the batch.
 
     The gradient is pathwise in continuous latents; through masks it is VIMCO's (Mnih and Rezende 2016), whatever
     estimator the model has: estimators are of the expectation of a reward, which this bound is not.
+
+    With w_k the weights over their sum, the total gradient of q drowns in noise as K grows, for its mean falls with
+    1/K and its spread with 1/sqrt(K) (Rainforth et al. 2018, arXiv:1802.04537). Doubly reparameterized (Tucker et al.
+    2019, arXiv:1810.04152), what reaches q through z_k is weighed by w_k^2 and all else of log q is left out: the same
+    mean, and a signal that grows with K. Sticking the landing leaves it out and weighs by w_k: biased for K above 1.
     """
 
     samples: int = option(5, "latents per image; with 1 this bound is objective.name=elbo", at_least=2)
+    gradient: str = option("total", "of q: doubly_reparameterized has less noise", choices=("total", DOUBLY, STICKING))
+
+    def check_model(self, model: Model) -> None:
+        """Latents have paths, and q scores any of them, where only these count."""
+        if self.gradient != "total":
+            check_path(model, "gradient", self.gradient)
 
     def __call__(
         self, model: Model, params: Params, key: Key[Array, ""], batch: Batch, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], Metrics]:
         """The loss, and metrics with their units in the names; `elbo_nats` is the mean log-weight."""
-        masked = [site.name for site in model.mask_sites]
+        masked, schedule = [site.name for site in model.mask_sites], Schedule(step)
 
-        def of_sample(key: Key[Array, ""]) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
-            trace = model.infer(params, key, batch, schedule=Schedule(step))
+        def of_sample(key: Key[Array, ""]):
+            trace = model.infer(params, key, batch, schedule=schedule)
             log_masks = [trace.sites[name].log_mask for name in masked]
-            return trace.log_weight, sum(log_masks, start=jnp.zeros(len(batch.image)))
+            return trace.log_weight, sum(log_masks, start=jnp.zeros(len(batch.image))), draws(trace)
 
-        log_weights, log_masks = jax.vmap(of_sample)(jax.random.split(key, self.samples))
-        bound = vimco(log_weights, log_masks).surrogate if masked else importance_weighted_bound(log_weights.T)
+        log_weights, log_masks, drawn = jax.vmap(of_sample)(jax.random.split(key, self.samples))
+        if masked:
+            bound = vimco(log_weights, log_masks).surrogate
+        elif self.gradient == "total":
+            bound = importance_weighted_bound(log_weights.T)
+        else:
+            bound = self._along_paths(model, params, batch, schedule, jax.lax.stop_gradient(log_weights), drawn)
         loss = -jnp.mean(bound)
         metrics = {"elbo_nats": jnp.mean(log_weights), "importance_bound_nats": -loss, "loss_nats": loss}
         return loss, metrics
+
+    def _along_paths(
+        self,
+        model: Model,
+        params: Params,
+        batch: Batch,
+        schedule: Schedule,
+        log_weights: Float[Array, "samples batch"],
+        drawn: Latents,
+    ) -> Float[Array, " batch"]:
+        weights = jax.nn.softmax(log_weights, axis=0)
+        if self.gradient == DOUBLY:
+            drawn = jax.tree.map(lambda value: _attenuated(value, _alike(weights, value)), drawn)
+
+        def of_sample(drawn: Latents) -> Float[Array, " batch"]:
+            parts = path_bound(model, params, batch, drawn, schedule)
+            return parts.log_likelihood - sum(parts.kl.values())
+
+        surrogate = jnp.sum(weights * jax.vmap(of_sample)(drawn), axis=0)
+        return importance_weighted_bound(log_weights.T) + zero(surrogate)
 
 
 def log_weights(
@@ -66,3 +106,19 @@ def log_weights(
 def importance_weighted_bound(log_weights: Float[Array, "*batch samples"]) -> Float[Array, "*batch"]:
     """log of the mean weight: log mean_k p(x, z_k) / q(z_k | x), nats per image."""
     return jax.nn.logsumexp(log_weights, axis=-1) - jnp.log(log_weights.shape[-1])
+
+
+@jax.custom_vjp
+def _attenuated(value: Float[Array, "*shape"], factor: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The value, whose gradient is multiplied by the factor."""
+    del factor
+    return value
+
+
+_attenuated.defvjp(
+    lambda value, factor: (value, factor), lambda factor, gradient: (factor * gradient, jnp.zeros_like(factor))
+)
+
+
+def _alike(weights: Float[Array, "samples batch"], value: Float[Array, "samples batch ..."]) -> Float[Array, "..."]:
+    return jnp.broadcast_to(weights.reshape(*weights.shape, *(1,) * (value.ndim - 2)), value.shape)

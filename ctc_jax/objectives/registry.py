@@ -3,16 +3,17 @@
 An objective is its own options, called with `(model, params, key, batch, step)` for a loss and metrics.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from ctc_jax.objectives.elbo import Elbo
 from ctc_jax.objectives.importance_weighted import ImportanceWeighted
+from ctc_jax.objectives.objective import AbstractObjective
+from ctc_jax.objectives.reweighted_wake_sleep import ReweightedWakeSleep
 from ctc_jax.options import ConfigSection, Section
 
-Objective = Callable[..., tuple[Any, dict[str, Any]]]
-
-REGISTRY = {"elbo": Elbo, "importance_weighted": ImportanceWeighted}
+REGISTRY: dict[str, type[AbstractObjective]] = {
+    "elbo": Elbo,
+    "importance_weighted": ImportanceWeighted,
+    "reweighted_wake_sleep": ReweightedWakeSleep,
+}
 
 SECTION = Section(
     "objective",
@@ -22,7 +23,7 @@ SECTION = Section(
 )
 
 
-def build(config: ConfigSection) -> Objective:
+def build(config: ConfigSection) -> AbstractObjective:
     """The objective that the section `objective` of a config names.
 
     Raises:

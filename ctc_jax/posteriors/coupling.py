@@ -1,6 +1,7 @@
 """Coupling flow (Dinh et al. 2017, arXiv:1605.08803). Tests: tests/posteriors/test_flows.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ class CouplingStep(Step):
     second: bool
     width: int
     layers: int
+    inverted: ClassVar[bool] = True
 
     @property
     def parameters(self) -> int:
@@ -38,11 +40,19 @@ class CouplingStep(Step):
         log_scale = MOST * jnp.tanh(parameters[..., 1] / MOST)
         return latent * jnp.exp(log_scale) + parameters[..., 0], log_scale
 
+    def undo(
+        self, moved: Float[Array, "batch moved"], parameters: Float[Array, "batch moved parameters"]
+    ) -> tuple[Float[Array, "batch moved"], Float[Array, "batch moved"]]:
+        """The latents that `move` moved there, and the logarithms of its derivatives."""
+        log_scale = MOST * jnp.tanh(parameters[..., 1] / MOST)
+        return (moved - parameters[..., 0]) * jnp.exp(-log_scale), log_scale
+
     @nn.compact
     def __call__(
-        self, latent: Float[Array, "batch latents"], context: Float[Array, "batch context"]
+        self, latent: Float[Array, "batch latents"], context: Float[Array, "batch context"], *, back: bool = False
     ) -> tuple[Float[Array, "batch latents"], Float[Array, " batch"]]:
-        """The Jacobian is triangular: its log-determinant is the sum of the log derivatives."""
+        """The Jacobian is triangular: its log-determinant is the sum of the log derivatives; `back` undoes the move,
+        and has the same log-determinant."""
         latents = latent.shape[-1]
         turned = latent[:, ::-1] if self.second else latent
         kept, moved = jnp.split(turned, [latents // 2], axis=-1)
@@ -50,7 +60,8 @@ class CouplingStep(Step):
         for _ in range(self.layers):
             hidden = nn.silu(nn.Dense(self.width)(hidden))
         parameters = nn.Dense(moved.shape[-1] * self.parameters, kernel_init=SMALL)(hidden)
-        moved, log_derivatives = self.move(moved, parameters.reshape(*moved.shape, self.parameters))
+        move = self.undo if back else self.move
+        moved, log_derivatives = move(moved, parameters.reshape(*moved.shape, self.parameters))
         turned = jnp.concatenate([kept, moved], axis=-1)
         return turned[:, ::-1] if self.second else turned, log_derivatives.sum(axis=-1)
 

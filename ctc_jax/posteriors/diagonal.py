@@ -38,6 +38,12 @@ class DiagonalGaussian(AbstractPosterior):
         kl = None if gaussian_moments(prior) is None else dist.kl_divergence(posterior, prior)
         return PosteriorDraw(latent, posterior.log_prob(latent), kl)
 
+    def log_prob(
+        self, hidden: Float[Array, "batch features"], latent: Float[Array, "batch latents"]
+    ) -> Float[Array, " batch"]:
+        """Of any latent, nats."""
+        return self.distribution(hidden).log_prob(latent)
+
     def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
         """The mean; half of the kernel's columns are the scale's, so that it touches all parameters there are."""
         return self.distribution(hidden).mean

@@ -3,7 +3,7 @@
 Tests: tests/posteriors/test_flows.py.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -18,7 +18,13 @@ SMALL = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 
 
 class Step(nn.Module):
-    """An invertible map of latents that depends on features of the image."""
+    """An invertible map of latents that depends on features of the image.
+
+    Attributes:
+      inverted: whether it takes `back=True`, which undoes it, at the cost of one pass.
+    """
+
+    inverted: ClassVar[bool] = False
 
     def __call__(
         self, latent: Float[Array, "batch latents"], context: Float[Array, "batch context"]
@@ -55,6 +61,23 @@ class NormalizingFlow(AbstractPosterior):
         latent, log_q, _ = self.start(key, hidden, prior)
         latent, log_determinant = self.flow(latent, hidden)
         return PosteriorDraw(latent, log_q - log_determinant, None)
+
+    def log_prob(
+        self, hidden: Float[Array, "batch features"], latent: Float[Array, "batch latents"]
+    ) -> Float[Array, " batch"]:
+        """Of any latent, nats, where each step can be undone."""
+        if not self.scored:
+            return super().log_prob(hidden, latent)
+        context, log_determinant = self.contexts(hidden.astype(jnp.float32)), jnp.zeros(len(latent))
+        for move in reversed(self.moves):
+            latent, of_step = move(latent, context, back=True)
+            log_determinant += of_step
+        return self.start.log_prob(hidden, latent) - log_determinant
+
+    @property
+    def scored(self) -> bool:
+        """Whether each step can be undone."""
+        return all(move.inverted for move in self.moves)
 
     def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
         """Where the flow takes the mean of the Gaussian."""

@@ -55,6 +55,12 @@ class FullGaussian(AbstractPosterior):
         kl = 0.5 * (spread + distance - self.latents) + jnp.log(scale).sum(axis=-1) - log_scales
         return PosteriorDraw(latent, log_q, kl)
 
+    def log_prob(
+        self, hidden: Float[Array, "batch features"], latent: Float[Array, "batch latents"]
+    ) -> Float[Array, " batch"]:
+        """Of any latent, nats."""
+        return self.distribution(hidden).log_prob(latent)
+
     def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
         """The mean; the covariance is computed too, so that initialization meets its layer."""
         return self.distribution(hidden).loc

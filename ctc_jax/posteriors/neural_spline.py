@@ -35,8 +35,16 @@ class SplineStep(CouplingStep):
         self, latent: Float[Array, "batch moved"], parameters: Float[Array, "batch moved parameters"]
     ) -> tuple[Float[Array, "batch moved"], Float[Array, "batch moved"]]:
         """Equal bins with derivatives of 1, at parameters of 0, are the identity."""
-        widths, heights, slopes = jnp.split(parameters, [self.bins, 2 * self.bins], axis=-1)
-        return rational_quadratic_spline(latent, widths, heights, slopes, self.bound)
+        return rational_quadratic_spline(latent, *self._spline(parameters))
+
+    def undo(
+        self, moved: Float[Array, "batch moved"], parameters: Float[Array, "batch moved parameters"]
+    ) -> tuple[Float[Array, "batch moved"], Float[Array, "batch moved"]]:
+        """By the roots of quadratic equations."""
+        return rational_quadratic_spline(moved, *self._spline(parameters), back=True)
+
+    def _spline(self, parameters):
+        return *jnp.split(parameters, [self.bins, 2 * self.bins], axis=-1), self.bound
 
 
 def rational_quadratic_spline(
@@ -45,6 +53,8 @@ def rational_quadratic_spline(
     heights: Float[Array, "*shape bins"],
     slopes: Float[Array, "*shape inner"],
     bound: float,
+    *,
+    back: bool = False,
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     """A monotone map of [-bound, bound] on itself, and the identity beyond (Gregory and Delbourgo 1982).
 
@@ -54,16 +64,17 @@ def rational_quadratic_spline(
       heights: logits of the bins' heights.
       slopes: of the derivatives at the inner knots, through a softplus that is 1 at 0; at the outer ones it is 1.
       bound: in units of the value.
+      back: whether to undo the map.
 
     Returns:
-      The values and the logarithms of their derivatives.
+      The values and the logarithms of the map's derivatives there, also of one that is undone.
     """
     bins = widths.shape[-1]
     x, y = _knots(widths, bound), _knots(heights, bound)
     inner = LEAST + (1.0 - LEAST) * nn.softplus(slopes + ONE)
     derivatives = jnp.pad(inner, [(0, 0)] * value.ndim + [(1, 1)], constant_values=1.0)
     inside = jnp.clip(value, -bound, bound)
-    index = jnp.clip(jnp.sum(inside[..., None] >= x, axis=-1) - 1, 0, bins - 1)
+    index = jnp.clip(jnp.sum(inside[..., None] >= (y if back else x), axis=-1) - 1, 0, bins - 1)
 
     def at(knots, offset=0):
         return jnp.take_along_axis(knots, (index + offset)[..., None], axis=-1)[..., 0]
@@ -71,10 +82,20 @@ def rational_quadratic_spline(
     left, bottom = at(x), at(y)
     width, height = at(x, 1) - left, at(y, 1) - bottom
     before, after, slope = at(derivatives), at(derivatives, 1), height / width
-    place = (inside - left) / width
+    bend = before + after - 2.0 * slope
+    if back:
+        # Of a place^2 + b place = c, in the form that does not cancel.
+        share = (inside - bottom) / height
+        a, b, c = slope - before + share * bend, before - share * bend, slope * share
+        root = jnp.sqrt(jnp.maximum(b**2 + 4.0 * a * c, 0.0))
+        place = 2.0 * c / (b + root)
+        moved = left + width * place
+    else:
+        place = (inside - left) / width
     rest = 1.0 - place
-    denominator = slope + (before + after - 2.0 * slope) * place * rest
-    moved = bottom + height * (slope * place**2 + before * place * rest) / denominator
+    denominator = slope + bend * place * rest
+    if not back:
+        moved = bottom + height * (slope * place**2 + before * place * rest) / denominator
     derivative = (slope / denominator) ** 2 * (after * place**2 + 2.0 * slope * place * rest + before * rest**2)
     beyond = jnp.abs(value) >= bound
     return jnp.where(beyond, value, moved), jnp.where(beyond, 0.0, jnp.log(derivative))

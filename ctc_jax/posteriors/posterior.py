@@ -54,6 +54,21 @@ class AbstractPosterior(nn.Module):
         """
         raise NotImplementedError
 
+    def log_prob(
+        self, hidden: Float[Array, "batch features"], latent: Float[Array, "batch latents"]
+    ) -> Float[Array, " batch"]:
+        """log q(z|x) of any latent, nats.
+
+        Raises:
+          NotImplementedError: the family knows the density of its own draws alone; it is not `scored`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} knows the density of its own draws alone")
+
+    @property
+    def scored(self) -> bool:
+        """Whether `log_prob` takes any latent."""
+        return type(self).log_prob is not AbstractPosterior.log_prob
+
     def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
         """A typical latent, the same at each call: the mean where there is one in closed form.
 

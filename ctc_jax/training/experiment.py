@@ -18,7 +18,7 @@ from ctc_jax.evaluation import EvaluateOptions
 from ctc_jax.gradients import Nested, Score
 from ctc_jax.models import ImageSpace, Model, Setting
 from ctc_jax.objectives import Elbo
-from ctc_jax.options import OptionError
+from ctc_jax.options import OptionError, at
 from ctc_jax.reporting import ReportOptions
 from ctc_jax.training import optimizer
 from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh
@@ -141,7 +141,13 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(estimator, Score | Nested):
         allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
         raise ConfigError("objective.elbo.free_nats", free_nats, allowed)
-    return dataclasses.replace(model, estimator=estimator)
+    model = dataclasses.replace(model, estimator=estimator)
+    try:
+        objective.check_model(model)
+    except OptionError as error:
+        own = error.name in {field.name for field in dataclasses.fields(objective)}
+        raise at(f"objective.{config.objective.name}" if own else "objective", error) from None
+    return model
 
 
 def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:

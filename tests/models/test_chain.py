@@ -100,7 +100,7 @@ def test_some_latents_may_be_given_and_the_others_are_drawn_below_them():
 
     @jax.jit
     def generate(key, latents):
-        return walk(Generation(chain, 2), given(latents, key))
+        return walk(Generation(chain, 2), given(latents, key if key is None else sampled(key)))
 
     all_of = generate(jax.random.key(0), {})
     again = generate(jax.random.key(0), {"first": all_of.latents["first"]})

@@ -122,6 +122,16 @@ def test_the_density_is_normalized(draw):
     assert np.abs((weights.mean(axis=0) - 1.0) / error).max() < 4.0
 
 
+def test_a_scored_family_gives_a_draw_the_density_that_came_with_it(draw, posterior, params, problem):
+    drawn = draw(jax.random.key(8))
+    if posterior.scored:
+        found = posterior.apply(params, problem.images, drawn.latent, method="log_prob")
+        np.testing.assert_allclose(found, drawn.log_q, rtol=1e-4, atol=1e-4)
+    else:
+        with pytest.raises(NotImplementedError, match=r"knows the density of its own draws alone"):
+            posterior.apply(params, problem.images, drawn.latent, method="log_prob")
+
+
 def test_a_divergence_in_closed_form_is_the_mean_of_its_estimates(draw, problem):
     drawn = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(7), 2**12))
     if drawn.kl is None:
