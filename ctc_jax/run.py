@@ -174,8 +174,28 @@ class Run:
         section = evaluation.read_options({**self.config.evaluate.to_dict(), **options})
         return evaluation.gap(self.model, self.params, key, batch, **section.gap)
 
-    def evaluate(self, config: Any = None) -> dict[str, float]:
-        """Every number of the test set; `config` replaces the run's own section `evaluate`."""
+    def calibration(self, images: Any = 1_000, *, key: Any = None) -> evaluation.Calibration:
+        """Ranks of the model's own latents among draws of q(z|x): even where it is the posterior.
+
+        Args:
+          images: of the model, how many; at least 10.
+          key: of everything drawn; of the run's seed unless told.
+
+        Raises:
+          UserError: too few images, or a model without a recognition model.
+        """
+        key = jax.random.key(self.config.seed) if key is None else arguments.random_key(key)
+        checked = {**self.config.evaluate.to_dict(), "calibration_images": arguments.count("images", images)}
+        evaluation.read_options(checked, model=self.model)
+        return evaluation.calibration(self.model, self.params, key, images)
+
+    def evaluate(self, config: Any = None, *, pictures: Path | None = None) -> dict[str, float]:
+        """Every number of the test set.
+
+        Args:
+          config: replaces the run's own section `evaluate`.
+          pictures: the directory that gets the pictures of what is measured, None for no pictures.
+        """
         options = evaluation.read_options(self.config.evaluate if config is None else config, self.dataset, self.model)
         directory = data.places(self.config.data).directory
         return evaluation.evaluate(
@@ -187,6 +207,7 @@ class Run:
             seed=self.config.seed,
             sharding=replicated(data_mesh()),
             reference=evaluation.build_reference(options, self.dataset, directory),
+            pictures=pictures,
         )
 
 

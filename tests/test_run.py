@@ -120,6 +120,19 @@ def test_the_gap_is_that_of_the_evaluation(workdir):
         run.gap(run.dataset.test.images[:2], steps=3)
 
 
+def test_calibration_is_measured_drawn_and_had_in_a_notebook(workdir, tmp_path):
+    run = ctc_jax.load(workdir)
+    numbers = run.evaluate({**run.config.evaluate.to_dict(), "calibration_images": 12}, pictures=tmp_path)
+    found = run.calibration(12)
+    assert numbers["calibration_p_value/z"] == pytest.approx(found.p_values()["z"].min())
+    assert {"rank_spread/log_likelihood", "aggregate_p_value/z", "calibration_images"} <= set(numbers)
+    assert [path.name for path in tmp_path.iterdir()] == ["calibration.png"]
+    with pytest.raises(
+        UserError, match=r"config\.evaluate\.calibration_images is 9; allowed: 0 \(off\), or 10 or more"
+    ):
+        run.calibration(9)
+
+
 def test_evaluate_counts_every_test_image(workdir):
     run = ctc_jax.load(workdir)
     numbers = run.evaluate()

@@ -161,13 +161,13 @@ def _evaluate(work: _Work) -> None:
         return
     run, report = work.run, work.config.report
     print(f"evaluating step {run.step:,} on {len(run.dataset.test):,} test images", flush=True)
-    numbers = run.evaluate(work.config.evaluate)
+    numbers = run.evaluate(work.config.evaluate, pictures=work.workdir / "samples")
     writer = MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
     writer.write(run.step, "test", numbers)
     writer.close()
     for name, value in numbers.items():
         print(f"  {describe(name, value)}")
-    for sentence in evaluation.collapsed(numbers):
+    for sentence in evaluation.notes(numbers):
         print(f"note: {sentence}")
 
 
@@ -191,7 +191,7 @@ def _report(work: _Work) -> None:
         config=runs.read_config(workdir),
         provenance=runs.read_json(workdir / "provenance.json"),
         pictures=evaluation.captioned(workdir / "samples"),
-        notes=evaluation.collapsed(summary),
+        notes=evaluation.notes(summary),
     )
     print(f"report: {path}")
 

@@ -1,5 +1,7 @@
 """Every number about a trained model, on a whole split. Tests: tests/evaluation/test_evaluate.py."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,10 @@ from jax.sharding import NamedSharding
 
 from ctc_jax.data import Batch, Split
 from ctc_jax.evaluation.activity import active_units
+from ctc_jax.evaluation.aggregate import aggregate_statistics
 from ctc_jax.evaluation.annealed import annealed_statistics
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
+from ctc_jax.evaluation.calibration import calibration, calibration_picture, calibration_statistics
 from ctc_jax.evaluation.gap import gap, gap_statistics
 from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
@@ -16,6 +20,7 @@ from ctc_jax.evaluation.options import EvaluateOptions
 from ctc_jax.evaluation.quality import Reference, sample_quality
 from ctc_jax.evaluation.sharpness import laplacian_variance
 from ctc_jax.models import Model, Params
+from ctc_jax.reporting import save_bytes
 
 
 def evaluate(
@@ -28,8 +33,9 @@ def evaluate(
     seed: int,
     sharding: NamedSharding | None = None,
     reference: Reference | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, float]:
-    """Bounds and their gap, KL, active units and use of masks of each layer, sharpness, multimodality, sample quality.
+    """Bounds and their gap, KL, activity, calibration and use of masks of each layer, multimodality, sample quality.
 
     Args:
       model: any model.
@@ -40,6 +46,7 @@ def evaluate(
       seed: of all samples; the figures depend on nothing else that is random.
       sharding: any sharding of the mesh to use; None is the default device.
       reference: what `build_reference` makes of the same options, for the measures of sample quality.
+      pictures: the directory that gets the pictures of what is measured, None for no pictures.
 
     Returns:
       Numbers whose names carry their units. `importance_bound_nats` is the bound with
@@ -65,6 +72,7 @@ def evaluate(
         **_annealed(model, params, split, options, seed),
         **_gap(model, params, split, options, seed),
         **active_units(model, params, split, batch_size=options.batch_size),
+        **_calibration(model, params, split, options, seed, pictures),
         **mask_statistics(model, params, split, batch_size=options.batch_size, seed=seed),
         **sample_statistics(likely, levels),
         "sharpness/data": float(laplacian_variance(shown, levels).mean()),
@@ -90,6 +98,16 @@ def _gap(model, params, split, options, seed) -> dict[str, float]:
         return {}
     batch = _first(split, options.gap_images)
     return gap_statistics(gap(model, params, jax.random.key(seed), batch, **options.gap))
+
+
+def _calibration(model, params, split, options, seed, pictures) -> dict[str, float]:
+    if not options.calibration_images:
+        return {}
+    found = calibration(model, params, jax.random.key(seed), options.calibration_images)
+    if pictures is not None:
+        save_bytes(pictures / "calibration.png", calibration_picture(found))
+    aggregate = aggregate_statistics(model, params, split, images=options.calibration_images, seed=seed)
+    return {**calibration_statistics(found), **aggregate}
 
 
 def _quality(model, params, split, samples, reference, levels, seed) -> dict[str, int | float]:

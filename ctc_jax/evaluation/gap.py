@@ -137,7 +137,7 @@ def gap_statistics(found: Gap) -> dict[str, float]:
     return {**numbers, "gap_images": len(found.elbo)}
 
 
-NOTHING = "the recognition model has no parameters of its own that could be fitted to an image"
+NOTHING = "the model has no recognition model with parameters of its own"
 
 
 def recognition_leaves(model: Model, params: Params) -> tuple[bool, ...]:

@@ -1,6 +1,5 @@
 """Whether masks say anything: collapse shows here. Tests: tests/evaluation/test_masks.py."""
 
-from collections.abc import Mapping
 from functools import partial
 
 import jax
@@ -16,8 +15,6 @@ from ctc_jax.models import Model, Params
 THRESHOLD = 0.01
 # Of the latents that come before, for the mean of q(m | x, latents) of an image.
 DRAWS = 4
-# Masks have collapsed below these: mean entropy, nats; share of used ones; cost of all those of a layer, nats an image.
-SAME, UNUSED, FREE = 0.01, 0.01, 0.1
 
 
 def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: int, seed: int) -> dict[str, float]:
@@ -55,22 +52,6 @@ def mask_statistics(model: Model, params: Params, split: Split, *, batch_size: i
         statistics[f"mask_information_nats/{name}"] = float(says.mean())
         statistics[f"masks_used/{name}"] = float(np.mean(says > THRESHOLD))
     return statistics
-
-
-def collapsed(figures: Mapping[str, float | str]) -> list[str]:
-    """A sentence for each latent whose masks do nothing, by what `mask_statistics` says of them."""
-    prefix, found = "mask_entropy_nats/", []
-    for layer in (name.removeprefix(prefix) for name in figures if name.startswith(prefix)):
-        said, used, cost = (figures[f"{of}/{layer}"] for of in ("mask_entropy_nats", "masks_used", "mask_kl_nats"))
-        reason = ""
-        if said < SAME:
-            reason = f"they are always the same (entropy {said:.2g} nats)"
-        elif used < UNUSED:
-            reason = f"{used:.1%} of them say more than {THRESHOLD} nats of the image"
-        elif cost < FREE:
-            reason = f"all together they cost {cost:.2g} nats an image, and so say no more than the latents above them"
-        found += [f"masks of {layer} have collapsed: {reason}"] if reason else []
-    return found
 
 
 def entropy(probs: np.ndarray) -> np.ndarray:

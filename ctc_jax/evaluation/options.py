@@ -7,6 +7,7 @@ import jax
 
 from ctc_jax.data import Dataset
 from ctc_jax.errors import nearest
+from ctc_jax.evaluation.calibration import LEAST as FEWEST
 from ctc_jax.evaluation.features import CLASSIFIER, REGISTRY
 from ctc_jax.evaluation.gap import NOTHING, recognition_leaves
 from ctc_jax.evaluation.neighbors import NEIGHBORS
@@ -40,6 +41,12 @@ class EvaluateOptions(Options):
     )
     gap_steps: int = option(500, "by which q is fitted to each of these images alone", at_least=1)
     gap_learning_rate: float = option(1e-3, "of the first of these steps; it falls to 0 along a cosine", above=0)
+    calibration_images: int = option(
+        0,
+        f"of the model, by which q(z|x) is held against the posterior, and test images, by which against the prior; "
+        f"0 is off, else {FEWEST} or more, often 1,000",
+        at_least=0,
+    )
     quality_samples: int = option(
         0, f"drawn to be compared with as many real images; 0 is off, else {LEAST} or more, often 10,000"
     )
@@ -68,7 +75,9 @@ class EvaluateOptions(Options):
         }
 
     def check(self) -> None:
-        """Refuses samples too few to have neighbors, and spaces that do not exist."""
+        """Refuses samples too few to have neighbors or histograms, and spaces that do not exist."""
+        if 0 < self.calibration_images < FEWEST:
+            raise OptionError("calibration_images", self.calibration_images, f"0 (off), or {FEWEST} or more")
         if self.quality_samples and self.quality_samples < LEAST:
             raise OptionError("quality_samples", self.quality_samples, f"0 (off), or {LEAST} or more")
         for name in self.spaces:
@@ -95,16 +104,17 @@ class EvaluateOptions(Options):
         """Refuses what a model cannot have.
 
         Raises:
-          OptionError: annealed importance sampling of latents with masks, or that are not continuous; a fit of a
-            recognition model without parameters of its own.
+          OptionError: annealed importance sampling of latents with masks, or that are not continuous; the gap or the
+            calibration of a model without recognition model.
         """
-        if model is None or not (self.annealed_images or self.gap_images):
+        if model is None or not (self.annealed_images or self.gap_images or self.calibration_images):
             return
         params = jax.eval_shape(model.init, jax.random.key(0))
         if self.annealed_images and (why := unserved(model, params)):
             raise OptionError("annealed_images", self.annealed_images, f"0: {why}; it takes {ALLOWED}")
-        if self.gap_images and not any(recognition_leaves(model, params)):
-            raise OptionError("gap_images", self.gap_images, f"0: {NOTHING}")
+        for name in ("gap_images", "calibration_images"):
+            if getattr(self, name) and not any(recognition_leaves(model, params)):
+                raise OptionError(name, getattr(self, name), f"0: {NOTHING}")
 
 
 SECTION = Section("evaluate", shared=EvaluateOptions)
@@ -117,10 +127,10 @@ def read_options(config: ConfigSection, dataset: Dataset | None = None, model: M
       ConfigError: a value does not fit, by its key.
     """
     options = SECTION.read_shared(config)
-    if dataset is not None:
-        try:
+    try:
+        if dataset is not None:
             options.check_dataset(dataset)
-            options.check_model(model)
-        except OptionError as error:
-            raise at("evaluate", error) from None
-    return options
+        options.check_model(model)
+        return options
+    except OptionError as error:
+        raise at("evaluate", error) from None

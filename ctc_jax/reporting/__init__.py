@@ -3,8 +3,9 @@
 from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.options import SECTION, ReportOptions
 from ctc_jax.reporting.page import REPORT, Picture, write_report
-from ctc_jax.reporting.pictures import grid, mean_and_samples, pair_grid, save_png
+from ctc_jax.reporting.pictures import grid, mean_and_samples, pair_grid, save_bytes, save_png
 from ctc_jax.reporting.progress import Progress
+from ctc_jax.reporting.rank_histograms import draw_rank_histograms
 from ctc_jax.reporting.writers import MetricWriter, is_done, read_history, truncate_history
 
 __all__ = [
@@ -15,11 +16,13 @@ __all__ = [
     "Progress",
     "ReportOptions",
     "draw_curves",
+    "draw_rank_histograms",
     "grid",
     "is_done",
     "mean_and_samples",
     "pair_grid",
     "read_history",
+    "save_bytes",
     "save_png",
     "truncate_history",
     "write_report",

@@ -4,6 +4,7 @@ Every function takes levels 0..`levels` with 1 (gray), 2 (gray and opacity), 3 (
 small images by a whole factor (nearest neighbor, so that a pixel stays a pixel) and returns uint8 [height, width, 3].
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,18 @@ def mean_and_samples(
 
 def save_png(path: Path, array: Picture) -> None:
     """Writes the picture, making its folder."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format="PNG")
+    save_bytes(path, buffer.getvalue())
+
+
+def save_bytes(path: Path, png: bytes) -> None:
+    """Writes a picture that is a PNG already, making its folder."""
     if not process.is_leader():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as temporary:
-        Image.fromarray(array).save(temporary, format="PNG")
+        temporary.write_bytes(png)
 
 
 def _wide(gap: int) -> int:

@@ -126,9 +126,9 @@ def test_one_gate_has_no_approximation_gap_and_its_evidence_is_a_sum(make_model,
 def test_a_model_without_a_recognition_model_is_refused_in_one_line(make_model, binary_images):
     model = make_model("class_conditional", classes=2)
     params = jax.jit(model.init)(jax.random.key(0))
-    with pytest.raises(UserError, match=r"^the recognition model has no parameters of its own"):
+    with pytest.raises(UserError, match=r"^the model has no recognition model with parameters of its own$"):
         gap(model, params, jax.random.key(0), binary_images, steps=1, learning_rate=0.1, samples=1)
     assert EvaluateOptions(gap_images=3, gap_steps=7, importance_samples=9).gap["samples"] == 9
-    with pytest.raises(OptionError, match=r"^gap_images is 3; allowed: 0: the recognition model has no parameters"):
+    with pytest.raises(OptionError, match=r"^gap_images is 3; allowed: 0: the model has no recognition model"):
         EvaluateOptions(gap_images=3).check_model(model)
     EvaluateOptions(gap_images=3).check_model(make_model("mlp_vae"))

@@ -9,7 +9,8 @@ from jax import Array
 from ctc_jax.data import Split
 from ctc_jax.distributions import CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import MaskedDistribution
-from ctc_jax.evaluation.masks import collapsed, entropy, entropy_of_mean, mask_statistics
+from ctc_jax.evaluation.masks import entropy, entropy_of_mean, mask_statistics
+from ctc_jax.evaluation.notes import collapsed
 from ctc_jax.models import Site, Trace
 from tests import toys
 

@@ -1,0 +1,55 @@
+"""What numbers of an evaluation say of a model that a reader should not miss. Tests: tests/evaluation/test_notes.py."""
+
+from collections.abc import Mapping
+
+from ctc_jax.evaluation.calibration import CERTAIN
+from ctc_jax.evaluation.masks import THRESHOLD
+
+# Masks have collapsed below these: mean entropy, nats; share of used ones; cost of all those of a layer, nats an image.
+# A layer that costs less than the last is hardly used, whatever it is made of.
+SAME, UNUSED, FREE = 0.01, 0.01, 0.1
+
+Figures = Mapping[str, float | str]
+
+
+def notes(figures: Figures) -> list[str]:
+    """A sentence for each latent that does nothing, and for each whose posterior is not calibrated."""
+    return [*collapsed(figures), *unused(figures), *miscalibrated(figures)]
+
+
+def collapsed(figures: Figures) -> list[str]:
+    """A sentence for each latent whose masks do nothing, by what `mask_statistics` says of them."""
+    prefix, found = "mask_entropy_nats/", []
+    for layer in (name.removeprefix(prefix) for name in figures if name.startswith(prefix)):
+        said, used, cost = (figures[f"{of}/{layer}"] for of in ("mask_entropy_nats", "masks_used", "mask_kl_nats"))
+        reason = ""
+        if said < SAME:
+            reason = f"they are always the same (entropy {said:.2g} nats)"
+        elif used < UNUSED:
+            reason = f"{used:.1%} of them say more than {THRESHOLD} nats of the image"
+        elif cost < FREE:
+            reason = f"all together they cost {cost:.2g} nats an image, and so say no more than the latents above them"
+        found += [f"masks of {layer} have collapsed: {reason}"] if reason else []
+    return found
+
+
+def unused(figures: Figures) -> list[str]:
+    """A sentence for each latent without masks that costs next to nothing."""
+    costs = {name.removeprefix("kl_nats/"): cost for name, cost in figures.items() if name.startswith("kl_nats/")}
+    return [
+        f"{layer} is hardly used: it costs {max(cost, 0.0):.2g} nats an image"
+        for layer, cost in costs.items()
+        if cost < FREE and f"mask_entropy_nats/{layer}" not in figures
+    ]
+
+
+def miscalibrated(figures: Figures) -> list[str]:
+    """A sentence for each latent whose ranks say that q is not its posterior."""
+    prefix, found = "calibration_p_value/", []
+    for layer in (name.removeprefix(prefix) for name in figures if name.startswith(prefix)):
+        chance, spread = figures[f"{prefix}{layer}"], figures[f"rank_spread/{layer}"]
+        if chance < CERTAIN:
+            how = "too narrow or beside it" if spread > 1 else "too wide"
+            of = layer.replace("_", " ")
+            found.append(f"q is not the posterior by the ranks of {of}: p = {chance:.2g}, spread {spread:.2f}, {how}")
+    return found
