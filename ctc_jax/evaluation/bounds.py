@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from ctc_jax.data import Batch, Split, evaluation_batches
 from ctc_jax.models import Bound, Model, Params
-from ctc_jax.objectives import importance_weighted_bound, log_weights
+from ctc_jax.objectives import log_weights
 
-# Decoder evaluations in one device call: enough to fill the device, few enough for its memory.
-IMAGES_PER_CALL = 1000
+# Decoder evaluations in one device call: enough to fill the device, few enough for its memory; and latents of one image
+# among them, for which the recognition network runs once.
+IMAGES_PER_CALL, SAMPLES_PER_CALL = 1000, 100
 
 
 def bits_per_dimension(nats: float, image_shape: tuple[int, ...]) -> float:
@@ -65,14 +67,15 @@ def evaluate_importance(
     seed: int,
     sharding: NamedSharding | None = None,
 ) -> Float[np.ndarray, " images"]:
-    """The importance-weighted bound of each image of a split, nats.
+    """The importance-weighted bound of each image of a split, nats; its memory does not grow with `samples`.
 
     Args:
       model: any model.
       params: its parameters.
       split: integer images.
       samples: K, the latents drawn for each image.
-      batch_size: images a device call; rounded up to a multiple of the devices.
+      batch_size: images a device call at most, and fewer where `samples` are many; rounded up to a multiple of the
+        devices.
       seed: of the latents' samples: sample k of image i uses the key folded with i, then k.
       sharding: any sharding of the mesh to use; None is the default device.
 
@@ -82,17 +85,43 @@ def evaluate_importance(
     if samples < 1:
         raise ValueError(f"samples is {samples}; allowed: 1 or more")
     _check_batch_size(batch_size)
-    chunk = _largest_divisor(samples, max(1, IMAGES_PER_CALL // batch_size))
+    calls = -(-samples // SAMPLES_PER_CALL)
+    chunk = -(-samples // calls)
+    batch_size = min(batch_size, max(1, IMAGES_PER_CALL // chunk))
     bounds = []
     for batch, index, weight in _batches(split, batch_size, sharding):
+        sums = _Sums.none(index)
         # A Python loop, not a scan: XLA's CPU backend runs convolutions slowly inside one.
-        weights = [
-            _log_weights(model, params, jax.random.key(seed), batch, index, jnp.arange(first, first + chunk))
-            for first in range(0, samples, chunk)
-        ]
-        bound = importance_weighted_bound(jnp.concatenate(weights, axis=1))
-        bounds.append(np.asarray(bound)[weight > 0])
+        for first in range(0, samples, chunk):
+            sums = _add(
+                model, chunk, params, jax.random.key(seed), batch, index, jnp.int32(first), jnp.int32(samples), sums
+            )
+        bounds.append(sums.log_mean(samples)[weight > 0])
     return np.concatenate(bounds)
+
+
+class _Sums(NamedTuple):
+    """Sums of weights as exp(largest) total: none overflows, and rounding does not grow with their logarithms."""
+
+    largest: Float[Array, " batch"]
+    total: Float[Array, " batch"]
+
+    @classmethod
+    def none(cls, index: Int[Array, " batch"]) -> "_Sums":
+        """Of no weights, where the indices are."""
+        zero = (0 * index).astype(jnp.float32)
+        return cls(zero + jnp.finfo(jnp.float32).min, zero)
+
+    def plus(self, log_weights: Float[Array, "batch samples"]) -> "_Sums":
+        """With more of them."""
+        largest = jnp.maximum(self.largest, jnp.max(log_weights, axis=1))
+        added = jnp.sum(jnp.exp(log_weights - largest[:, None]), axis=1)
+        return _Sums(largest, self.total * jnp.exp(self.largest - largest) + added)
+
+    def log_mean(self, count: int) -> Float[np.ndarray, " batch"]:
+        """The logarithm of their mean."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(self.largest, np.float64) + np.log(np.asarray(self.total, np.float64)) - np.log(count)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -105,20 +134,27 @@ def _one_sample(model: Model, params: Params, key: Key[Array, ""], batch: Batch,
     return jax.vmap(of_image)(index, batch)
 
 
-@partial(jax.jit, static_argnums=0)
-def _log_weights(
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=8)
+def _add(
     model: Model,
+    chunk: int,
     params: Params,
     key: Key[Array, ""],
     batch: Batch,
     index: Int[Array, " batch"],
-    samples: Int[Array, " samples"],
-) -> Float[Array, "batch samples"]:
+    first: Int[Array, ""],
+    samples: Int[Array, ""],
+    sums: _Sums,
+) -> _Sums:
+    """The weights of `chunk` samples from `first` on, or as many as there are, added."""
+    numbers = first + jnp.arange(chunk)
+
     def of(position: Int[Array, ""], sample: Int[Array, ""]) -> Key[Array, ""]:
         return jax.random.fold_in(jax.random.fold_in(key, position), sample)
 
-    keys = jax.vmap(lambda position: jax.vmap(partial(of, position))(samples))(index)
-    return log_weights(model, params, keys, batch)
+    keys = jax.vmap(lambda position: jax.vmap(partial(of, position))(numbers))(index)
+    weights = log_weights(model, params, keys, batch)
+    return sums.plus(jnp.where(numbers[None] < samples, weights, -jnp.inf))
 
 
 def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
@@ -136,7 +172,3 @@ def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; allowed: 1 or more")
-
-
-def _largest_divisor(number: int, limit: int) -> int:
-    return max(divisor for divisor in range(1, min(number, limit) + 1) if number % divisor == 0)

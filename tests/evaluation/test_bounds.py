@@ -71,11 +71,40 @@ def test_figures_do_depend_on_the_seed(scaled, scaled_params, binary_split):
     assert np.abs(first - second).min() > 0
 
 
-def test_samples_taken_in_several_calls_are_those_of_one(scaled, scaled_params, binary_split, monkeypatch):
-    shared = {"samples": 12, "batch_size": 11, "seed": 0}
+@pytest.mark.parametrize("samples", [12, 13])
+def test_samples_taken_in_several_calls_are_those_of_one(scaled, scaled_params, binary_split, monkeypatch, samples):
+    shared = {"samples": samples, "batch_size": 11, "seed": 0}
     whole = evaluate_importance(scaled, scaled_params, binary_split, **shared)
-    monkeypatch.setattr(bounds, "IMAGES_PER_CALL", 50)  # four samples a call
-    np.testing.assert_allclose(evaluate_importance(scaled, scaled_params, binary_split, **shared), whole, rtol=1e-5)
+    monkeypatch.setattr(bounds, "SAMPLES_PER_CALL", 4)  # of 13 in four calls the last has one
+    np.testing.assert_allclose(evaluate_importance(scaled, scaled_params, binary_split, **shared), whole, rtol=1e-6)
+
+
+def test_a_call_is_of_one_shape_however_many_samples_there_are(scaled, scaled_params, binary_split, monkeypatch):
+    """So its memory does not grow with them, and nothing is compiled again."""
+    monkeypatch.setattr(bounds, "SAMPLES_PER_CALL", 5)
+    monkeypatch.setattr(bounds, "IMAGES_PER_CALL", 30)
+    shapes = []
+    original = bounds._add
+
+    def spy(model, chunk, *rest):
+        shapes.append((chunk, rest[2].image.shape[0], rest[-1].total.shape))
+        return original(model, chunk, *rest)
+
+    monkeypatch.setattr(bounds, "_add", spy)
+    before = original._cache_size()
+    for samples in (10, 50, 115):
+        evaluate_importance(scaled, scaled_params, binary_split, samples=samples, batch_size=11, seed=0)
+    assert set(shapes) == {(5, 6, (6,))}
+    assert len(shapes) == 2 * (2 + 10 + 23)
+    assert original._cache_size() == before + 1
+
+
+def test_sums_of_weights_neither_overflow_nor_lose_the_small():
+    weights = np.array([[-3000.0, 500.0, 500.0 + np.log(2.0)], [-1e4, -1e4, -np.inf], [-np.inf] * 3])
+    sums = bounds._Sums.none(jnp.arange(3))
+    for column in weights.T:
+        sums = sums.plus(jnp.asarray(column, jnp.float32)[:, None])
+    np.testing.assert_allclose(sums.log_mean(3), [500.0, -1e4 + np.log(2 / 3), -np.inf], rtol=1e-6)
 
 
 def test_sample_k_of_image_i_uses_the_key_folded_with_i_then_k(scaled, scaled_params, binary_split):
