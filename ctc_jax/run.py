@@ -190,7 +190,7 @@ class Run:
         return evaluation.calibration(self.model, self.params, key, images)
 
     def evaluate(self, config: Any = None, *, pictures: Path | None = None) -> dict[str, float]:
-        """Every number of the test set.
+        """Every number of the test set; of inference with the method that the run's config names.
 
         Args:
           config: replaces the run's own section `evaluate`.
@@ -207,6 +207,7 @@ class Run:
             seed=self.config.seed,
             sharding=replicated(data_mesh()),
             reference=evaluation.build_reference(options, self.dataset, directory),
+            method=inference.SECTION.read(self.config.get("inference", {})),
             pictures=pictures,
         )
 

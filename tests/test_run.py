@@ -120,6 +120,16 @@ def test_the_gap_is_that_of_the_evaluation(workdir):
         run.gap(run.dataset.test.images[:2], steps=3)
 
 
+def test_the_config_s_method_is_tried_on_as_many_images_as_are_asked_for(workdir, tmp_path):
+    run = ctc_jax.load(workdir)
+    run.config.inference = {"name": "mala", "chains": 2, "warmup": 1, "draws": 4, "mala": {"step_size": 0.01}}
+    numbers = run.evaluate({**run.config.evaluate.to_dict(), "inference_images": 3}, pictures=tmp_path)
+    found = run.infer(run.dataset.test.images[:3])
+    assert numbers["inference/mala/gain_nats"] == pytest.approx(found.gain.mean(), rel=1e-4)
+    assert numbers["inference_images"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["refinement.png"]
+
+
 def test_calibration_is_measured_drawn_and_had_in_a_notebook(workdir, tmp_path):
     run = ctc_jax.load(workdir)
     numbers = run.evaluate({**run.config.evaluate.to_dict(), "calibration_images": 12}, pictures=tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from ctc_jax import evaluation
 from ctc_jax.errors import SAVED_EXIT_CODE, UserError, nearest
 from ctc_jax.options import Section, check_names, check_used, flatten
 
@@ -41,6 +42,7 @@ def parser(
             config = flatten(flags.FLAGS["config"].value.to_dict())
             check_names(config, sections)  # first: else a misspelt name is told by a key of the part that was meant
             check_used(config, changed)
+            ask_for_inference(flags.FLAGS["config"].value, changed)
         except UserError as error:
             fail(str(error), error.exit_code)
         except flags.Error as error:
@@ -54,6 +56,13 @@ def parser(
         return positional
 
     return parse
+
+
+def ask_for_inference(config: Any, changed: Iterable[str]) -> None:
+    """Has a method that was named on the command line tried on some images, where their number was not named too."""
+    named = [key for key in changed if key.startswith("inference.")]
+    if named and "evaluate.inference_images" not in changed and not config.evaluate.inference_images:
+        config.evaluate.inference_images = evaluation.INFERENCE_IMAGES
 
 
 def one_line(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:

@@ -58,7 +58,7 @@ def execute(
     check_backend()
     if mode != "train":
         runs.read_config(workdir)  # refuses a directory without a run before anything is made there
-    free = () if mode == "train" else ("evaluate", "report", *data.WHERE)
+    free = () if mode == "train" else ("evaluate", "inference", "report", *data.WHERE)
     with (
         interrupts.noted() as signals,
         runs.claim(workdir, config.to_dict(), free=free, defaults=defaults) as claimed,
@@ -114,9 +114,10 @@ class _Work:
 
     @cached_property
     def run(self) -> Run:
-        """The trained run, restored once, with its data where the config at hand says that they are now."""
+        """The trained run, restored once, with its data where the config at hand says that they are now, and with the
+        method of inference that it names."""
         run = load(self.workdir)
-        run.config.data = self.config.data
+        run.config.data, run.config.inference = self.config.data, self.config.inference
         return replace(run, known_dataset=self.dataset)
 
 

@@ -4,11 +4,12 @@ from ctc_jax.evaluation.calibration import Calibration, calibration
 from ctc_jax.evaluation.evaluate import evaluate
 from ctc_jax.evaluation.gap import Gap, gap
 from ctc_jax.evaluation.notes import notes
-from ctc_jax.evaluation.options import SECTION, EvaluateOptions, read_options
+from ctc_jax.evaluation.options import INFERENCE_IMAGES, SECTION, EvaluateOptions, read_options
 from ctc_jax.evaluation.pictures import captioned, draw_pictures, reconstruct_images, sample_images
 from ctc_jax.evaluation.quality import build_reference
 
 __all__ = [
+    "INFERENCE_IMAGES",
     "SECTION",
     "Calibration",
     "EvaluateOptions",

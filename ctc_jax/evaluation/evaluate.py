@@ -18,9 +18,11 @@ from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
 from ctc_jax.evaluation.options import EvaluateOptions
 from ctc_jax.evaluation.quality import Reference, sample_quality
+from ctc_jax.evaluation.refinement import refinement_picture, refinement_statistics
 from ctc_jax.evaluation.sharpness import laplacian_variance
+from ctc_jax.inference import AbstractMethod, InferenceOptions
 from ctc_jax.models import Model, Params
-from ctc_jax.reporting import save_bytes
+from ctc_jax.reporting import save_bytes, save_png
 
 
 def evaluate(
@@ -33,6 +35,7 @@ def evaluate(
     seed: int,
     sharding: NamedSharding | None = None,
     reference: Reference | None = None,
+    method: tuple[AbstractMethod, InferenceOptions] | None = None,
     pictures: Path | None = None,
 ) -> dict[str, float]:
     """Bounds and their gap, KL, activity, calibration and use of masks of each layer, multimodality, sample quality.
@@ -46,6 +49,7 @@ def evaluate(
       seed: of all samples; the figures depend on nothing else that is random.
       sharding: any sharding of the mesh to use; None is the default device.
       reference: what `build_reference` makes of the same options, for the measures of sample quality.
+      method: of inference, and how many chains and moves, for `evaluate.inference_images`.
       pictures: the directory that gets the pictures of what is measured, None for no pictures.
 
     Returns:
@@ -53,8 +57,11 @@ def evaluate(
       `evaluate.importance_samples` samples, which `importance_samples` repeats. A single image has no standard error.
 
     Raises:
-      ValueError: `evaluate.quality_samples` is above 0 and there is no reference.
+      ValueError: `evaluate.quality_samples` is above 0 and there is no reference, or `evaluate.inference_images` and
+        there is no method.
     """
+    if options.inference_images and method is None:
+        raise ValueError("inference_images are moved by a method, and there is none")
     if options.quality_samples and reference is None:
         raise ValueError("quality_samples are compared with a reference; build_reference makes one")
     shared = {"batch_size": options.batch_size, "seed": seed, "sharding": sharding}
@@ -72,6 +79,7 @@ def evaluate(
         **_annealed(model, params, split, options, seed),
         **_gap(model, params, split, options, seed),
         **active_units(model, params, split, batch_size=options.batch_size),
+        **_refinement(model, params, split, options, seed, method, levels, pictures),
         **_calibration(model, params, split, options, seed, pictures),
         **mask_statistics(model, params, split, batch_size=options.batch_size, seed=seed),
         **sample_statistics(likely, levels),
@@ -98,6 +106,15 @@ def _gap(model, params, split, options, seed) -> dict[str, float]:
         return {}
     batch = _first(split, options.gap_images)
     return gap_statistics(gap(model, params, jax.random.key(seed), batch, **options.gap))
+
+
+def _refinement(model, params, split, options, seed, method, levels, pictures) -> dict[str, float]:
+    if not options.inference_images:
+        return {}
+    given = model, params, jax.random.key(seed), _first(split, options.inference_images), *method
+    if pictures is not None:
+        save_png(pictures / "refinement.png", refinement_picture(*given, levels=levels))
+    return refinement_statistics(*given)
 
 
 def _calibration(model, params, split, options, seed, pictures) -> dict[str, float]:

@@ -15,6 +15,7 @@ from ctc_jax.inference import ALLOWED, AnnealingOptions, unserved
 from ctc_jax.models import Model
 from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
 
+INFERENCE_IMAGES = 16  # where a method is named and their number is not
 LEAST = NEIGHBORS + 1  # of a set in which each image has its neighbors
 
 
@@ -41,6 +42,12 @@ class EvaluateOptions(Options):
     )
     gap_steps: int = option(500, "by which q is fitted to each of these images alone", at_least=1)
     gap_learning_rate: float = option(1e-3, "of the first of these steps; it falls to 0 along a cosine", above=0)
+    inference_images: int = option(
+        0,
+        "whose latents the method inference.name improves or samples; 0 is off, and naming an inference key on the "
+        f"command line makes it {INFERENCE_IMAGES}",
+        at_least=0,
+    )
     calibration_images: int = option(
         0,
         f"of the model, by which q(z|x) is held against the posterior, and test images, by which against the prior; "
@@ -104,17 +111,20 @@ class EvaluateOptions(Options):
         """Refuses what a model cannot have.
 
         Raises:
-          OptionError: annealed importance sampling of latents with masks, or that are not continuous; the gap or the
+          OptionError: inference or annealed importance sampling of a model that they do not serve; the gap or the
             calibration of a model without recognition model.
         """
-        if model is None or not (self.annealed_images or self.gap_images or self.calibration_images):
+        moved = {name: getattr(self, name) for name in ("annealed_images", "inference_images")}
+        fitted = {name: getattr(self, name) for name in ("gap_images", "calibration_images")}
+        if model is None or not any([*moved.values(), *fitted.values()]):
             return
         params = jax.eval_shape(model.init, jax.random.key(0))
-        if self.annealed_images and (why := unserved(model, params)):
-            raise OptionError("annealed_images", self.annealed_images, f"0: {why}; it takes {ALLOWED}")
-        for name in ("gap_images", "calibration_images"):
-            if getattr(self, name) and not any(recognition_leaves(model, params)):
-                raise OptionError(name, getattr(self, name), f"0: {NOTHING}")
+        for name, count in moved.items():
+            if count and (why := unserved(model, params)):
+                raise OptionError(name, count, f"0: {why}; it takes {ALLOWED}")
+        for name, count in fitted.items():
+            if count and not any(recognition_leaves(model, params)):
+                raise OptionError(name, count, f"0: {NOTHING}")
 
 
 SECTION = Section("evaluate", shared=EvaluateOptions)

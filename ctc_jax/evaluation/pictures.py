@@ -19,6 +19,8 @@ CAPTIONS = {
     "reconstructions": "Test images beside the likelihood's mean at a code of the recognition model",
     "mean_and_samples": "Each row one latent of the prior: the likelihood's mean, then samples of the likelihood",
     **latent_pictures.CAPTIONS,
+    "refinement": "Each row a test image and the likelihood's mean at the recognition model's center and after so "
+    "many moves of the method that inference.name chooses",
     "calibration": "Ranks of the model's own latents among draws of q given their images: even, and so within the band "
     "in 99 of 100 cases, where q is the posterior; high at both ends q is too narrow, in the middle too wide",
 }

@@ -89,6 +89,19 @@ def mean_and_samples(
     return _lay_out(rows, gaps, gap, labels=["mean", heading] + [""] * (count - 1))
 
 
+def labeled_rows(
+    images: Num[Any, "rows columns height width channels"],
+    labels: Sequence[str],
+    *,
+    levels: int = 255,
+    scale: int | None = None,
+    gap: int = 2,
+) -> Picture:
+    """Rows of images with a label above each column, as `grid` otherwise."""
+    rows = [list(_cells(row, levels, scale)) for row in images]
+    return _lay_out(rows, [gap] * (len(labels) + 1), gap, labels=labels)
+
+
 def save_png(path: Path, array: Picture) -> None:
     """Writes the picture, making its folder."""
     buffer = io.BytesIO()

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ctc_jax.cli.flags import one_line
+from configs import base
+from ctc_jax import evaluation
+from ctc_jax.cli.flags import ask_for_inference, one_line
 from ctc_jax.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -210,3 +212,20 @@ def test_output_that_nobody_reads_any_more_is_one_line():
         process.stdout.close()
         assert process.stderr.read() == "error: whoever read the output has closed it\n"
     assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "images", "expected"),
+    [
+        (["inference.name"], 0, evaluation.INFERENCE_IMAGES),
+        (["inference.hmc.step_size"], 0, evaluation.INFERENCE_IMAGES),
+        (["inference.name"], 5, 5),
+        (["inference.name", "evaluate.inference_images"], 0, 0),
+        (["seed"], 0, 0),
+    ],
+)
+def test_a_method_that_is_named_is_tried(changed, images, expected):
+    config = base.get_config()
+    config.evaluate.inference_images = images
+    ask_for_inference(config, changed)
+    assert config.evaluate.inference_images == expected
