@@ -93,14 +93,14 @@ def test_latents_are_improved_and_sampled_by_the_config_s_method_or_another(work
     run = ctc_jax.load(workdir)
     images = run.dataset.test.images[:2]
     better = run.infer(images, draws=20, warmup=0, step_size=0.05)
-    assert better.latents["z"].shape == (20, 1, 2, 1)  # descent, the config's
+    assert better.latents["z"].value.shape == (20, 1, 2, 1)  # descent, the config's
     assert better.gain.min() >= 0
     drawn = run.infer(images, method="hmc", chains=3, draws=5, warmup=2, leapfrogs=3)
-    assert drawn.latents["z"].shape == (5, 3, 2, 1)
+    assert drawn.latents["z"].value.shape == (5, 3, 2, 1)
     again = run.infer(
         images, method="hmc", chains=3, draws=5, warmup=2, leapfrogs=3, key=jax.random.key(run.config.seed)
     )
-    np.testing.assert_array_equal(drawn.latents["z"], again.latents["z"])
+    np.testing.assert_array_equal(drawn.latents["z"].value, again.latents["z"].value)
     with pytest.raises(UserError, match=r"config\.inference\.name is 'nuts'; allowed: descent, hmc, langevin, mala"):
         run.infer(images, method="nuts")
     with pytest.raises(UserError, match=r"config\.inference\.hmc\.steps is 3; allowed: step_size, leapfrogs"):

@@ -73,6 +73,12 @@ class MaskedDistribution:
         """
         return total(self._of_each(draw.mask, None if self.values is None else self.values.log_prob(draw.value)))
 
+    def log_unselected(self, draw: Masked) -> Float[Array, " batch"]:
+        """log density of the values that the mask does not select, nats: beside `log_prob`, a density of all values."""
+        if self.kind is None or self.values is None:
+            return jnp.zeros(len(draw.value))
+        return total(selected(1.0 - draw.mask, self.values.log_prob(draw.value)))
+
     def mask_log_prob(self, mask: Float[Array, "batch ..."]) -> Float[Array, " batch"]:
         """log p of the masks, nats."""
         return self.kind.total_log_prob(self.logits, mask)

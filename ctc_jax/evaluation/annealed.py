@@ -19,18 +19,18 @@ def annealed_statistics(
     lies, as far as the model is like them.
 
     Args:
-      model: any whose latents have no masks.
+      model: any with a latent that is not given with the image.
       params: its parameters.
       split: integer images.
       images: how many, all of them if there are fewer.
-      options: temperatures, chains and transitions; step sizes are tuned first and then held.
+      options: temperatures, chains and transitions; step sizes are tuned first, if at all, and then held.
       seed: of everything drawn.
 
     Returns:
       Numbers whose names carry their units.
 
     Raises:
-      UserError: the model has masks, or no continuous latent.
+      UserError: there is nothing to infer in the model.
     """
     images = min(images, len(split))
     batch = Batch(jnp.asarray(split.images[:images]), jnp.asarray(split.labels[:images]))

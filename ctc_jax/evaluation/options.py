@@ -35,6 +35,15 @@ class EvaluateOptions(Options):
     annealed_temperatures: int = option(1_000, "densities between p(z) and p(x, z)", at_least=1)
     annealed_chains: int = option(16, "of an image", at_least=1)
     annealed_leapfrogs: int = option(10, "steps of a transition", at_least=1)
+    annealed_step_size: float = option(
+        0.1, "of a leapfrog step, where tuning starts, or as it is where nothing is tuned", above=0
+    )
+    annealed_tuned: bool = option(True, "whether each temperature and image has a step size of its own")
+    annealed_windows: int = option(
+        16,
+        "whose masks a transition draws again, for an evaluation of the model per other alternative; 0 is all",
+        at_least=0,
+    )
     gap_images: int = option(
         0,
         "whose log p(x) - ELBO is parted into what the family of q and what amortization loses; 0 is off",
@@ -69,7 +78,14 @@ class EvaluateOptions(Options):
     @property
     def annealing(self) -> AnnealingOptions:
         """What annealed importance sampling takes of these."""
-        return AnnealingOptions(self.annealed_temperatures, self.annealed_chains, self.annealed_leapfrogs)
+        return AnnealingOptions(
+            temperatures=self.annealed_temperatures,
+            chains=self.annealed_chains,
+            leapfrogs=self.annealed_leapfrogs,
+            step_size=self.annealed_step_size,
+            tuned=self.annealed_tuned,
+            windows=self.annealed_windows,
+        )
 
     @property
     def gap(self) -> dict[str, Any]:
@@ -111,8 +127,8 @@ class EvaluateOptions(Options):
         """Refuses what a model cannot have.
 
         Raises:
-          OptionError: inference or annealed importance sampling of a model that they do not serve; the gap or the
-            calibration of a model without recognition model.
+          OptionError: inference or annealed importance sampling of a model whose latents are all given with the image;
+            the gap or the calibration of one without recognition model.
         """
         moved = {name: getattr(self, name) for name in ("annealed_images", "inference_images")}
         fitted = {name: getattr(self, name) for name in ("gap_images", "calibration_images")}

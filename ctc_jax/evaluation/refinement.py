@@ -5,12 +5,13 @@ from dataclasses import replace
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
 from ctc_jax.inference import REGISTRY, AbstractMethod, InferenceOptions, Inferred, infer
-from ctc_jax.models import Latents, Masked, Model, Params
+from ctc_jax.models import Latents, Model, Params
 from ctc_jax.reporting.pictures import Picture, labeled_rows
 
 # R-hat above which chains have not found the same law (Vehtari et al. 2021).
@@ -63,7 +64,7 @@ def refinement_statistics(
 
 
 def _mixing(found: Inferred) -> dict[str, float]:
-    """Of numbers that vary: one that is the same in all draws has neither."""
+    """Of numbers m * s that vary: one that is the same in all draws has neither."""
     effective = _of_images(found.effective_samples())
     numbers = {"effective_samples": np.nanmin(effective, axis=1).mean()}
     if found.log_joint.shape[1] > 1:
@@ -104,7 +105,7 @@ def refinement_picture(
     shown = [*(of for of in SHOWN if of < moves), moves]
     means = [_centers(model, params, batch)]
     for move in shown:
-        latents = {name: Masked(of[move - 1, 0]) for name, of in found.latents.items()}
+        latents = jax.tree.map(lambda of, last=move - 1: jnp.asarray(of[last, 0]), found.latents)
         means.append(_means(model, params, latents))
     cells = np.stack([np.asarray(batch.image, np.float64), *map(np.asarray, means)], axis=1)
     return labeled_rows(cells, ["image", "start", *map(str, shown)], levels=levels)

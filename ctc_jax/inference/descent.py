@@ -16,8 +16,8 @@ SHORTER, LONGER = 0.5, 1.2
 @dataclass(frozen=True)
 class Descent(AbstractMethod):
     """Steps along the gradient of log p(x, z), each image with a step size of its own that falls where one would lower
-    log p(x, z) and such a step is not taken: what is found never gets worse. It ends at a mode, not at a sample, and
-    log p(x, z) there is no bound on log p(x).
+    log p(x, z) and such a step is not taken; masks are then the best of their alternatives, one window after another:
+    what is found never gets worse. It ends at a mode, not at a sample, and log p(x, z) there is no bound on log p(x).
     """
 
     samples = False
@@ -27,6 +27,12 @@ class Descent(AbstractMethod):
         """Beside the position its gradient and the step size."""
         value, gradient = jax.value_and_grad(log_joint)(position)
         return State(position, value, (gradient, jnp.asarray(self.step_size, jnp.float32)))
+
+    def resume(self, state: State, log_joint: LogJoint) -> State:
+        """With the step size as it was."""
+        _, size = state.inner
+        value, gradient = jax.value_and_grad(log_joint)(state.position)
+        return State(state.position, value, (gradient, size))
 
     def move(self, key: Key[Array, ""], state: State, log_joint: LogJoint) -> tuple[State, Float[Array, ""]]:
         """A step, if it rises."""

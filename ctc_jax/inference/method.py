@@ -8,11 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
 from ctc_jax.options import Options, option
 
-# Values of an image's latents by name, and log p(x, z) of them, nats.
+# Values of an image's latents by name, and log p(x, z) of them with the masks as they are, nats.
 Position = dict[str, Array]
 LogJoint = Callable[[Position], Float[Array, ""]]
 
@@ -47,23 +47,13 @@ class AbstractMethod(Options, abc.ABC):
     def init(self, position: Position, log_joint: LogJoint) -> State:
         """The state of a chain that starts at a position."""
 
+    def resume(self, state: State, log_joint: LogJoint) -> State:
+        """The state of a chain at the same position after masks, and with them `log_joint`, have changed."""
+        return self.init(state.position, log_joint)
+
     @abc.abstractmethod
     def move(self, key: Key[Array, ""], state: State, log_joint: LogJoint) -> tuple[State, Float[Array, ""]]:
         """The next state, and the probability with which it was accepted."""
-
-
-class Moved(NamedTuple):
-    """What one move of all chains did.
-
-    Attributes:
-      state: of each chain and image.
-      accepted: probability of acceptance.
-      finite: whether log p(x, z) is finite.
-    """
-
-    state: State
-    accepted: Float[Array, "chains images"]
-    finite: Bool[Array, "chains images"]
 
 
 def keys_of(key: Key[Array, ""], chains: int, images: int) -> Key[Array, "chains images"]:

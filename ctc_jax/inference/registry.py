@@ -17,6 +17,11 @@ class InferenceOptions(Options):
     chains: int = option(4, "of an image, each from a draw of the recognition model; descent has one", at_least=1)
     warmup: int = option(100, "moves before those that are kept", at_least=0)
     draws: int = option(100, "moves kept", at_least=1)
+    windows: int = option(
+        16,
+        "whose masks a move draws again, for an evaluation of the model per other alternative; 0 is all",
+        at_least=0,
+    )
 
 
 SECTION = Section(

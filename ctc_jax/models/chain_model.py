@@ -120,7 +120,8 @@ class ChainModel:
         """log p(x, z) in its parts."""
         steps = Generation(self.bound_network(params), len(batch.image))
         trace = walk(steps, as_given(latents), batch)
-        return Joint(trace.log_likelihood, {name: site.log_prior for name, site in trace.sites.items()})
+        log_prior = {name: site.log_prior for name, site in trace.sites.items()}
+        return Joint(trace.log_likelihood, log_prior, {name: site.log_unselected for name, site in trace.sites.items()})
 
     def generate(
         self, params: Params, key: Key[Array, ""], count: int, *, given: Mapping[str, Masked] | None = None

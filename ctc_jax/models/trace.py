@@ -37,6 +37,11 @@ class Site(NamedTuple):
         return self.prior.log_prob(self.draw)
 
     @property
+    def log_unselected(self) -> PerImage:
+        """log density under the prior of the values that the mask does not select, nats."""
+        return self.prior.log_unselected(self.draw)
+
+    @property
     def log_mask(self) -> PerImage:
         """log q of the mask, nats."""
         return self.posterior.mask_log_prob(self.draw.mask)
@@ -81,15 +86,24 @@ class Joint(NamedTuple):
     Attributes:
       log_likelihood: log p(x | z).
       log_prior: log p of each latent given those above it.
+      log_unselected: log density of the values of each that its mask does not select, which are no part of z.
     """
 
     log_likelihood: PerImage
     log_prior: dict[str, PerImage]
+    log_unselected: dict[str, PerImage]
 
     @property
-    def total(self) -> PerImage:
+    def total(self) -> Float[Array, "..."]:
         """log p(x, z)."""
         return self.log_likelihood + sum(self.log_prior.values())
+
+    def of_all(self, beta: Float[Array, ""] | float = 1.0) -> Float[Array, "..."]:
+        """log p(z) p(x | z)^beta times the density of the values that no mask selects: what chains move on.
+
+        These values integrate to 1, so that neither log p(x) nor a posterior of masks and selected values changes.
+        """
+        return beta * self.log_likelihood + sum(self.log_prior.values()) + sum(self.log_unselected.values())
 
 
 class Bound(NamedTuple):

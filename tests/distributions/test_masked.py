@@ -57,6 +57,7 @@ def drawn(name):
         draw = q.sample(key)
         known = {"kl": q.kl(p), "self": q.kl(q), "negative_entropy": q.negative_entropy(), "center": q.center.product}
         at = {"log_q": q.log_prob(draw), "log_p": p.log_prob(draw)}
+        at["log_unselected"] = q.log_unselected(draw)
         if q.kind:
             at["log_mask"] = q.mask_log_prob(draw.mask)
         return {"draw": draw, "product": draw.product, **at, **{of: known[of][0] for of in known}}
@@ -272,3 +273,16 @@ def test_the_standard_latent_is_standard_normal():
     q = MaskedDistribution(None, None, dist.Normal(jnp.asarray(loc, jnp.float32), jnp.asarray(scale, jnp.float32)))
     expected = 0.5 * (scale**2 + loc**2 - 1.0 - 2.0 * np.log(scale)).sum()
     np.testing.assert_allclose(q.kl(standard((1, 3)))[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_beside_the_selected_values_the_others_make_a_density_of_all(name):
+    """Of masks times all values, each scored whether a mask selects it or not."""
+    of, found = distribution(name, count=COUNT), drawn(name)
+    expected = np.zeros(COUNT)
+    if of.kind:
+        expected += found.log_mask
+    if of.values:
+        loc, scale = (np.float64(getattr(of.values, part)) for part in ("loc", "scale"))
+        expected += stats.norm.logpdf(found.draw.value, loc, scale).reshape(COUNT, -1).sum(axis=1)
+    np.testing.assert_allclose(found.log_q + found.log_unselected, expected, atol=2e-5)

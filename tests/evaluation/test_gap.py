@@ -62,7 +62,7 @@ def truth():
 @pytest.fixture(scope="module")
 def found():
     options = {"steps": 300, "learning_rate": 0.05, "samples": 2000}
-    annealing = AnnealingOptions(temperatures=30, chains=32, leapfrogs=3, step_size=0.4)
+    annealing = AnnealingOptions(temperatures=100, chains=64, leapfrogs=3, step_size=0.4)
     return gap(toys.model(PrincipalComponents), PARAMS, jax.random.key(0), BATCH, annealing=annealing, **options)
 
 

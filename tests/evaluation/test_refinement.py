@@ -56,6 +56,15 @@ def test_the_picture_has_the_image_the_start_and_the_end(given):
     cells = [[picture[top::48, left::48, 0][:2, :2] for top, left in row] for row in corners]
     np.testing.assert_array_equal([row[0] for row in cells], 255 * np.asarray(batch.image[..., 0]))
     start = model.infer(params, None, batch).pixels.mean[..., 0]
-    end = model.decode(params, {"z": Masked(jnp.asarray(moves.latents["z"][-1, 0]))}).mean[..., 0]
+    end = model.decode(params, {"z": Masked(jnp.asarray(moves.latents["z"].value[-1, 0]))}).mean[..., 0]
     for column, expected in ((1, start), (5, end)):
         np.testing.assert_allclose([row[column] for row in cells], 255 * np.asarray(expected), atol=0.51)
+
+
+def test_masks_are_moved_and_shown(make_model, randomize, binary_images):
+    model = make_model("mask_vae", latent="ctc", latents=2)
+    params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.5)
+    given = model, params, jax.random.key(1), Batch(binary_images.image[3:7], binary_images.label[3:7]), MALA(), CHAINS
+    numbers = refinement_statistics(*given)
+    assert np.isfinite([*numbers.values()]).all()
+    assert refinement_picture(*given, levels=1).ndim == 3

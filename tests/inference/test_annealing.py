@@ -63,8 +63,9 @@ def test_weights_of_forward_chains_have_the_mean_of_the_evidence(latents):
 def test_inverse_weights_of_one_reverse_chain_have_the_mean_of_the_inverse_evidence():
     """Over draws of latents and image: an image's own chains all start at one exact draw of its posterior."""
     params, batch, latents, evidence = problem(2, images=4000)
-    options = AnnealingOptions(temperatures=15, chains=1, leapfrogs=4, step_size=0.3)
-    steps = np.full((15, 4000), 0.4, np.float32)
+    options = AnnealingOptions(temperatures=40, chains=1, leapfrogs=4, step_size=0.4, tuned=False)
+    steps = tuned_steps(MODEL, params, jax.random.key(0), batch, options)
+    np.testing.assert_array_equal(steps, np.full((40, 4000), 0.4, np.float32))
     found = annealed(MODEL, params, jax.random.key(2), batch, options, steps, latents)
     inverse = np.exp(evidence - np.float64(found.log_weights[0]))
     error = inverse.std() / np.sqrt(4000)
@@ -108,6 +109,8 @@ def test_few_temperatures_bound_loosely_from_both_sides():
         assert gap.mean() > 4 * gap.std() / np.sqrt(200)
 
 
-def test_a_model_with_masks_is_refused_in_one_line(make_model, binary_images):
-    with pytest.raises(UserError, match="z has masks; allowed: a model whose latents"):
-        tuned_steps(make_model("mask_vae", latents=2), {}, jax.random.key(0), binary_images, SHORT)
+def test_a_model_without_latents_is_refused_in_one_line(make_model, binary_images):
+    model = make_model("class_conditional", classes=2)
+    params = jax.jit(model.init)(jax.random.key(0))
+    with pytest.raises(UserError, match="label is given with the image; allowed: a model with a latent that is"):
+        tuned_steps(model, params, jax.random.key(0), binary_images, SHORT)
