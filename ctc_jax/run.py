@@ -137,22 +137,17 @@ class Run:
           method: "descent", "langevin", "mala" or "hmc"; `inference.name` of the config unless told.
           key: of starts and moves; of the run's seed unless told.
           options: as the keys `inference.*` and those of the method, in place of the config's: `chains`, `warmup`,
-            `draws`, `step_size`.
+            `draws`, `windows`, `step_size`.
 
         Raises:
-          UserError: an unknown method or option, a model with masks, or chains that diverged.
+          UserError: an unknown method or option, a model whose latents are all given, or chains that diverged.
         """
         batch = arguments.batch(self.space, images, labels)
-        section = inference.SECTION.defaults()
-        saved = self.config.get("inference", {})
-        section.update(saved.to_dict() if saved else {})
-        section["name"] = method or section["name"]
-        shared = dataclasses.fields(inference.SECTION.shared)
-        own = {name: options.pop(name) for name in [field.name for field in shared] if name in options}
-        section.update(own)
-        if section["name"] in inference.REGISTRY:
-            section[section["name"]] = {**section[section["name"]], **options}
-        part, shared = inference.SECTION.read(section)
+        section = dict(self.config.get("inference", {}))
+        name = method or section.get("name", inference.SECTION.default)
+        shared = {field.name for field in dataclasses.fields(inference.SECTION.shared)} & set(options)
+        section |= {"name": name, **{option: options.pop(option) for option in shared}}
+        part, shared = inference.SECTION.read({**section, name: {**section.get(name, {}), **options}})
         key = jax.random.key(self.config.seed) if key is None else arguments.random_key(key)
         return inference.infer(self.model, self.params, key, batch, part, shared)
 
