@@ -5,6 +5,8 @@ python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binar
 python launch.py --config=configs/mnist_bernoulli.py:iaf       # resampled, q(z given x) an inverse autoregressive flow
 python launch.py --config=configs/mnist_bernoulli.py:iwae      # the bound of 5 samples, doubly reparameterized
 python launch.py --config=configs/mnist_bernoulli.py:rws       # reweighted wake-sleep with 5 samples
+python launch.py --config=configs/mnist_bernoulli.py:semi_amortized     # q refined by 4 steps an image
+python launch.py --config=configs/mnist_bernoulli.py:predictive_coding  # from latents that Langevin dynamics infer
 """
 
 from configs import mnist
@@ -23,6 +25,8 @@ PRESETS = {
         "objective.importance_weighted.gradient": "doubly_reparameterized",
     },
     "rws": {"objective.name": "reweighted_wake_sleep"},
+    "semi_amortized": {"posterior.name": "semi_amortized"},
+    "predictive_coding": {"objective.name": "predictive_coding"},
 }
 
 

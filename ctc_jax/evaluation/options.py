@@ -23,7 +23,7 @@ LEAST = NEIGHBORS + 1  # of a set in which each image has its neighbors
 class EvaluateOptions(Options):
     """Numbers about a trained model."""
 
-    importance_samples: int = option(100, "K of the importance-weighted bound", at_least=1)
+    importance_samples: int = option(100, "K of the importance-weighted bound; memory does not grow", at_least=1)
     batch_size: int = option(100, "images per device call", at_least=1)
     latents: int = option(256, "drawn from the prior for sharpness and the multimodality gap", at_least=1)
     likelihood_samples: int = option(8, "images drawn from each of these latents", at_least=1)

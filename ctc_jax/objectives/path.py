@@ -39,8 +39,8 @@ def check_path(model: Model, option: str, value: str) -> None:
     check_scored(model, option, value)
 
 
-def check_scored(model: Model, option: str, value: str) -> None:
-    """Refuses a model whose q is known at its own draws alone.
+def check_scored(model: Model, option: str, value: str) -> set[str]:
+    """Refuses a model whose q is known at its own draws alone; the names of the latents that have a q.
 
     Raises:
       OptionError: a posterior does not score any latent.
@@ -48,12 +48,12 @@ def check_scored(model: Model, option: str, value: str) -> None:
     image = jnp.zeros((1, *model.image_shape), jnp.int32)
     batch = Batch(image, jnp.zeros(1, jnp.int32))
 
-    def scored(params: Params) -> Float[Array, "..."]:
+    def scored(params: Params) -> dict[str, Float[Array, "..."]]:
         drawn = draws(model.infer(params, None, batch))
-        return model.infer(params, None, batch, given=drawn).log_weight
+        return {name: site.log_q for name, site in model.infer(params, None, batch, given=drawn).sites.items()}
 
     try:
-        jax.eval_shape(scored, jax.eval_shape(model.init, jax.random.key(0)))
+        return set(jax.eval_shape(scored, jax.eval_shape(model.init, jax.random.key(0))))
     except NotImplementedError as error:
         families = [name for name, part in REGISTRY.items() if part().build(latents=2).scored]
         allowed = f"this with posterior.name {', '.join(families)}, whose density is known at any latent; {error}"

@@ -6,12 +6,14 @@ An objective is its own options, called with `(model, params, key, batch, step)`
 from ctc_jax.objectives.elbo import Elbo
 from ctc_jax.objectives.importance_weighted import ImportanceWeighted
 from ctc_jax.objectives.objective import AbstractObjective
+from ctc_jax.objectives.predictive_coding import PredictiveCoding
 from ctc_jax.objectives.reweighted_wake_sleep import ReweightedWakeSleep
 from ctc_jax.options import ConfigSection, Section
 
 REGISTRY: dict[str, type[AbstractObjective]] = {
     "elbo": Elbo,
     "importance_weighted": ImportanceWeighted,
+    "predictive_coding": PredictiveCoding,
     "reweighted_wake_sleep": ReweightedWakeSleep,
 }
 

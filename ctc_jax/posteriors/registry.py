@@ -11,6 +11,7 @@ from ctc_jax.posteriors.neural_spline import NeuralSplineOptions
 from ctc_jax.posteriors.planar import PlanarOptions
 from ctc_jax.posteriors.posterior import AbstractPosterior
 from ctc_jax.posteriors.radial import RadialOptions
+from ctc_jax.posteriors.semi_amortized import SemiAmortizedOptions
 
 REGISTRY = {
     "diagonal": DiagonalOptions,
@@ -20,6 +21,7 @@ REGISTRY = {
     "iaf": IAFOptions,
     "coupling": CouplingOptions,
     "neural_spline": NeuralSplineOptions,
+    "semi_amortized": SemiAmortizedOptions,
     "hamiltonian": HamiltonianOptions,
     "annealed_hamiltonian": AnnealedHamiltonianOptions,
 }

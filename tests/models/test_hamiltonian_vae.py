@@ -13,11 +13,15 @@ KEY = jax.random.key(1)
 LIKELIHOODS = {"bernoulli": 1, "gaussian": 3, "logistic": 3, "categorical": 2, "ctc": 3}
 
 
-SHORT = {"hamiltonian": {"steps": 2, "width": 3}, "annealed_hamiltonian": {"bridges": 2}}
+SHORT = {
+    "hamiltonian": {"steps": 2, "width": 3},
+    "annealed_hamiltonian": {"bridges": 2},
+    "semi_amortized": {"steps": 2},
+}
 
 
 def case(likelihood, posterior):
-    slow = posterior == "hamiltonian" and likelihood not in ("ctc", "bernoulli")
+    slow = posterior != "annealed_hamiltonian" and likelihood not in ("ctc", "bernoulli")
     return pytest.param(likelihood, posterior, marks=[pytest.mark.slow] if slow else [])
 
 
@@ -69,7 +73,7 @@ def test_steps_compiled_once_are_those_compiled_apart(make_model, randomize, pos
 @pytest.mark.parametrize(
     ("name", "posterior"),
     [
-        *(("mlp_vae", posterior) for posterior in SHORT),
+        *(("mlp_vae", posterior) for posterior in AUXILIARY),
         pytest.param("ctc_hierarchy", "annealed_hamiltonian", marks=pytest.mark.slow),
     ],
 )

@@ -20,6 +20,7 @@ SMALL = {
     "planar": {"steps": 3, "context": 4},
     "radial": {"steps": 3, "context": 4},
     "coupling": {"steps": 2, "width": 8, "layers": 1, "context": 4},
+    "semi_amortized": {"steps": 2},
     "hamiltonian": {"steps": 3, "width": 4},
     "annealed_hamiltonian": {"bridges": 3},
     "neural_spline": {"steps": 2, "width": 8, "layers": 1, "context": 4, "bins": 4},

@@ -21,6 +21,7 @@ DOUBLY = {
 STICKING = {"objective__name": "elbo", "objective__elbo__gradient": "sticking_the_landing"}
 WAKE = {"objective__name": "reweighted_wake_sleep", "objective__reweighted_wake_sleep__sleep": 0.5}
 COUPLING = {"posterior__name": "coupling", "posterior__coupling__steps": 2, "posterior__coupling__layers": 1}
+CODING = {"objective__name": "predictive_coding", "objective__predictive_coding__steps": 2}
 GAUSSIAN = {**HIERARCHY, "model__ctc_hierarchy__families": "gaussian", "estimator__name": "pathwise"}
 
 
@@ -45,6 +46,8 @@ def trained(config):
         pytest.param({**VAE, **DOUBLY, "posterior__name": "full"}, id="doubly_reparameterized"),
         pytest.param({**VAE, **STICKING, **COUPLING}, id="sticking_the_landing"),
         pytest.param({**VAE, **WAKE}, id="reweighted_wake_sleep"),
+        pytest.param({**VAE, **CODING}, id="predictive_coding"),
+        pytest.param({**VAE, "posterior__name": "semi_amortized"}, id="semi_amortized"),
         pytest.param({**MASKS, **WAKE}, id="reweighted_wake_sleep of masks"),
         pytest.param({**GAUSSIAN, **DOUBLY}, id="doubly_reparameterized hierarchy", marks=pytest.mark.slow),
         pytest.param({**HIERARCHY, **WAKE}, id="reweighted_wake_sleep of a hierarchy", marks=pytest.mark.slow),
@@ -71,6 +74,8 @@ def test_an_objective_moves_every_parameter(tiny, changes):
         ),
         ({**VAE, **STICKING, "posterior__name": "hamiltonian"}, r"elbo\.gradient is 'stick.* own draws alone$"),
         ({**MASKS, **DOUBLY}, r"importance_weighted\.gradient is .*; allowed: total: .* masks of z$"),
+        ({**MASKS, **CODING}, r"objective\.name is 'predictive_coding'; .* moves no values: z has masks$"),
+        ({**VAE, **CODING, "model__name": "class_conditional"}, r"'predictive_coding'; .* label comes with the image$"),
         ({**VAE, **WAKE, "posterior__name": "iaf"}, r"objective\.name is 'reweighted_wake_sleep'; .* neural_spline, "),
     ],
 )
