@@ -26,4 +26,5 @@ def test_the_picture_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(inference_pictures, "MOVES", 4)
     monkeypatch.setattr(inference_pictures, "METHODS", dict(list(inference_pictures.METHODS.items())[:2]))
     inference_pictures.modes(tmp_path / "modes.png")
-    assert Image.open(tmp_path / "modes.png").size[0] > 700
+    with Image.open(tmp_path / "modes.png") as picture:
+        assert picture.width > 700
