@@ -13,6 +13,9 @@ from ctc_jax.evaluation.aggregate import aggregate_statistics
 from ctc_jax.evaluation.annealed import annealed_statistics
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.calibration import calibration, calibration_picture, calibration_statistics
+from ctc_jax.evaluation.code_draws import draw_codes
+from ctc_jax.evaluation.copying import compare_copies, copying_picture, nearest_training
+from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.evaluation.gap import gap, gap_statistics
 from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
@@ -57,13 +60,13 @@ def evaluate(
       `evaluate.importance_samples` samples, which `importance_samples` repeats. A single image has no standard error.
 
     Raises:
-      ValueError: `evaluate.quality_samples` is above 0 and there is no reference, or `evaluate.inference_images` and
-        there is no method.
+      ValueError: `evaluate.quality_samples` or `copying_samples` is above 0 and there is no reference, or
+        `evaluate.inference_images` and there is no method.
     """
     if options.inference_images and method is None:
         raise ValueError("inference_images are moved by a method, and there is none")
-    if options.quality_samples and reference is None:
-        raise ValueError("quality_samples are compared with a reference; build_reference makes one")
+    if (options.quality_samples or options.copying_samples) and reference is None:
+        raise ValueError("quality_samples and copying_samples need a reference; build_reference makes one")
     shared = {"batch_size": options.batch_size, "seed": seed, "sharding": sharding}
     elbo = evaluate_elbo(model, params, split, **shared)
     bounds = evaluate_importance(model, params, split, samples=options.importance_samples, **shared)
@@ -85,6 +88,7 @@ def evaluate(
         **sample_statistics(likely, levels),
         "sharpness/data": float(laplacian_variance(shown, levels).mean()),
         **_quality(model, params, split, options.quality_samples, reference, levels, seed),
+        **_copying(model, params, split, options.copying_samples, reference, levels, seed, pictures),
         "images": len(split),
     }
 
@@ -131,6 +135,19 @@ def _quality(model, params, split, samples, reference, levels, seed) -> dict[str
     if not samples:
         return {}
     return sample_quality(model, params, split, samples=samples, reference=reference, levels=levels, seed=seed)
+
+
+def _copying(model, params, split, samples, reference, levels, seed, pictures) -> dict[str, int | float]:
+    if not samples:
+        return {}
+    drawn = draw_codes(model, params, codes=samples, seed=seed).samples[0]
+    unseen, numbers = split.images[even_rows(len(split), samples)], {}
+    for index, (name, space) in enumerate(reference.spaces.items()):
+        found, other = (nearest_training(images, reference.corpus, space, levels) for images in (drawn, unseen))
+        numbers |= {f"{measure}/{name}": value for measure, value in compare_copies(found, other).items()}
+        if pictures is not None and not index:
+            save_png(pictures / "copying.png", copying_picture(drawn, found, reference.corpus, levels))
+    return {**numbers, "copying_samples": samples}
 
 
 def _standard_error(bounds: np.ndarray) -> dict[str, float]:

@@ -71,6 +71,13 @@ def compare(real: Manifold, generated: Manifold) -> dict[str, float]:
     }
 
 
+def squared_distances(
+    rows: Float[np.ndarray, "rows features"], columns: Float[np.ndarray, "columns features"]
+) -> Float64[np.ndarray, "rows columns"]:
+    """Of every row to every column; rounding may leave less than 0."""
+    return _distances(*_centered(rows, columns))[0]
+
+
 def _centered(*sets: np.ndarray) -> list[Float64[np.ndarray, "_ features"]]:
     """Around the mean of the first set: squared norms no larger than need be, so that they cancel well."""
     center = sets[0].mean(axis=0, dtype=np.float64)

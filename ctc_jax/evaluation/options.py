@@ -66,6 +66,9 @@ class EvaluateOptions(Options):
     quality_samples: int = option(
         0, f"drawn to be compared with as many real images; 0 is off, else {LEAST} or more, often 10,000"
     )
+    copying_samples: int = option(
+        0, "whose nearest training images are found, and as many test images beside them; 0 is off", at_least=0
+    )
     features: str = option(
         ",".join(REGISTRY), f"spaces they are compared in, separated by commas: {', '.join(REGISTRY)}"
     )
@@ -113,13 +116,13 @@ class EvaluateOptions(Options):
         Raises:
           OptionError: it has no labels for a classifier, or too few images.
         """
-        if not self.quality_samples:
+        if not (self.quality_samples or self.copying_samples):
             return
         if CLASSIFIER in self.spaces and dataset.classes < 2:
             others = ", ".join(name for name in REGISTRY if name != CLASSIFIER)
             allowed = f"{others}; {dataset.name} has no labels for a classifier"
             raise OptionError("features", self.features, allowed)
-        if min(len(dataset.train), len(dataset.test)) < LEAST:
+        if self.quality_samples and min(len(dataset.train), len(dataset.test)) < LEAST:
             allowed = f"0 with fewer than {LEAST} training or test images"
             raise OptionError("quality_samples", self.quality_samples, allowed)
 

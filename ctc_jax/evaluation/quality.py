@@ -9,6 +9,7 @@ from jaxtyping import Num, UInt8
 
 from ctc_jax.data import Dataset, Split
 from ctc_jax.evaluation.code_draws import CodeDraws, draw_codes
+from ctc_jax.evaluation.copying import CORPUS
 from ctc_jax.evaluation.diversity import diversity_within_code
 from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.evaluation.features import REGISTRY, FeatureSpace
@@ -28,10 +29,12 @@ class Reference:
     Attributes:
       spaces: feature spaces by name.
       training: images of the training split, which stand for what a perfect model would draw.
+      corpus: those that might be copied.
     """
 
     spaces: Mapping[str, FeatureSpace]
     training: UInt8[np.ndarray, "images height width channels"]
+    corpus: UInt8[np.ndarray, "corpus height width channels"]
 
 
 def build_reference(options: EvaluateOptions, dataset: Dataset, directory: Path) -> Reference | None:
@@ -46,11 +49,14 @@ def build_reference(options: EvaluateOptions, dataset: Dataset, directory: Path)
       OptionError: the dataset cannot have it.
     """
     options.check_dataset(dataset)
-    if not options.quality_samples:
+    if not (options.quality_samples or options.copying_samples):
         return None
-    rows = even_rows(len(dataset.train), options.quality_samples)
-    training = dataset.train.draw(rows, np.random.default_rng(SEED))
-    return Reference({name: REGISTRY[name](dataset, directory) for name in options.spaces}, training)
+
+    def drawn(count: int) -> np.ndarray:
+        return dataset.train.draw(even_rows(len(dataset.train), count), np.random.default_rng(SEED))
+
+    spaces = {name: REGISTRY[name](dataset, directory) for name in options.spaces}
+    return Reference(spaces, drawn(options.quality_samples), drawn(CORPUS if options.copying_samples else 0))
 
 
 def sample_quality(

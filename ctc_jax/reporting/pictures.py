@@ -52,6 +52,7 @@ def pair_grid(
     levels: int = 255,
     scale: int | None = None,
     gap: int = 2,
+    labels: tuple[str, str] = ("input", "reconstruction"),
 ) -> Picture:
     """Each input with its reconstruction at its right, `columns` pairs a row, a wide gap between pairs."""
     cells = [_cells(images, levels, scale) for images in (inputs, reconstructions)]
@@ -60,7 +61,7 @@ def pair_grid(
     rows = [pairs[start : start + 2 * columns] for start in range(0, len(pairs), 2 * columns)]
     gaps = [gap] + [gap, _wide(gap)] * columns
     gaps[-1] = gap
-    return _lay_out(rows, gaps, gap, labels=["input", "reconstruction"] * columns)
+    return _lay_out(rows, gaps, gap, labels=[*labels] * columns)
 
 
 def mean_and_samples(

@@ -124,6 +124,20 @@ def test_sample_quality_is_added_where_it_is_asked_for_whatever_the_batches_and_
     assert {name: many[name] for name in added} == pytest.approx({name: alone[name] for name in added}, abs=1e-4)
 
 
+def test_copies_are_looked_for_where_it_is_asked_for(found, scaled, scaled_params, binary_split, tmp_path):
+    dataset = Dataset("binary", *[binary_split] * 3, bits=1, classes=1, binarization="static")
+    asked = options(copying_samples=5)
+    reference = build_reference(asked, dataset, tmp_path)
+    given = {"levels": 1, "seed": 3, "reference": reference, "pictures": tmp_path}
+    numbers = evaluate(scaled, scaled_params, binary_split, asked, **given)
+    measures = ("copying_nearer_share", "copying_distance_ratio")
+    spaces = ("pixels", "random")
+    assert set(numbers) - set(found) == {f"{of}/{space}" for of in measures for space in spaces} | {"copying_samples"}
+    # The test images are the training images here: no sample is nearer to one than they are.
+    assert numbers["copying_nearer_share/pixels"] <= 0.5
+    assert (tmp_path / "copying.png").is_file()
+
+
 def test_quality_without_a_reference_is_a_mistake_of_the_caller(scaled, scaled_params, binary_split):
     with pytest.raises(ValueError, match="build_reference"):
         evaluate(scaled, scaled_params, binary_split, options(quality_samples=10), levels=1, seed=0)
