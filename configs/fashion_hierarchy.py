@@ -3,6 +3,7 @@
 python launch.py --config=configs/fashion_hierarchy.py              # stochastic max pooling at both levels
 python launch.py --config=configs/fashion_hierarchy.py:relu         # gates in place of choices
 python launch.py --config=configs/fashion_hierarchy.py:gaussian     # the same units, none of them masked
+python launch.py --config=configs/fashion_hierarchy.py:gaussian_iaf # those, all drawn by inverse autoregressive flows
 python launch.py --config=configs/fashion_hierarchy.py:flat         # the same network, no latent below the top
 python launch.py --config=configs/fashion_hierarchy.py:bottom_up    # the recognition model goes up through its draws
 """

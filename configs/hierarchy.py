@@ -31,6 +31,14 @@ SHARED = {
 PRESETS = {
     "relu": {"model.ctc_hierarchy.families": "ctc_relu"},
     "gaussian": {"model.ctc_hierarchy.families": "gaussian", "estimator.name": "pathwise"},
+    "gaussian_iaf": {
+        "model.ctc_hierarchy.families": "gaussian",
+        "estimator.name": "pathwise",
+        "posterior.name": "iaf",
+        "posterior.iaf.steps": 2,
+        "posterior.iaf.width": 64,
+        "posterior.iaf.context": 16,
+    },
     "flat": {"model.ctc_hierarchy.families": "none", "estimator.name": "pathwise"},
     "bottom_up": {"model.ctc_hierarchy.inference": "bottom_up"},
 }

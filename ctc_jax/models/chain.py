@@ -10,6 +10,7 @@ from numpyro.distributions import Distribution
 from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.models.position_posterior import PositionPosterior
 from ctc_jax.posteriors import AbstractPosterior
 
 Features = Any
@@ -23,13 +24,11 @@ class Amortized:
 
     Attributes:
       family: with its parameters.
-      hidden: what it sees, `[batch, features]`.
-      prior: of the latent.
+      hidden: what it sees, `[batch, features]`, or of each position of a feature map.
     """
 
-    family: AbstractPosterior
-    hidden: Float[Array, "batch features"]
-    prior: MaskedDistribution
+    family: AbstractPosterior | PositionPosterior
+    hidden: Float[Array, "batch *positions features"]
 
 
 class Observed(NamedTuple):

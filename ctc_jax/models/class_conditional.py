@@ -12,7 +12,12 @@ class ClassConditional(ModelOptions):
     """An image model without latents, so that its bound is the likelihood."""
 
     def build(self, shared: SharedOptions, setting: Setting) -> ChainModel:
-        """The model; it has no use for a posterior."""
+        """The model.
+
+        Raises:
+          ConfigError: a posterior.
+        """
+        setting.posterior.check_idle()
         network = ClassNetwork(
             classes=setting.space.classes, width=shared.width, blocks=shared.blocks, **shared.network(setting)
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ctc_jax.errors import ConfigError, nearest
+from ctc_jax.errors import nearest
 from ctc_jax.layers import LocalWinnerTakeAll, MaskedLayer, StochasticMaxPool, StochasticReLU, Unmasked
 from ctc_jax.models import codes
 from ctc_jax.models.chain_model import ChainModel
@@ -10,6 +10,8 @@ from ctc_jax.models.networks.hierarchy import HierarchyNetwork
 from ctc_jax.models.orders import BottomUp, TopDown
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions, check_halving
 from ctc_jax.options import OptionError, option
+from ctc_jax.posteriors import AbstractPosterior, Family
+from ctc_jax.posteriors.diagonal import DiagonalGaussian
 
 FAMILIES = ("gaussian", "ctc_pool", "ctc_relu", "lwta", "none")
 
@@ -42,7 +44,7 @@ class CTCHierarchy(ModelOptions):
 
         Raises:
           OptionError: an option that does not fit the image or another one.
-          ConfigError: a posterior that needs the joint density.
+          ConfigError: a posterior that does not fit.
         """
         shape = setting.space.shape
         check_halving(shape, self.levels)
@@ -50,14 +52,12 @@ class CTCHierarchy(ModelOptions):
             raise OptionError("patch", self.patch, f"a power of 2 up to 2**levels, {2**self.levels}")
         gaussian = self.top == "gaussian"
         masks = None if gaussian else codes.code(self.top, shared.latents, self.categories, self.top_beta)
-        top = setting.posterior(shared.latents) if gaussian else masks
         families = self._families()
-        if gaussian and top.needs_log_joint and (any(families) or self.inference != "top_down"):
-            allowed = "one that needs no joint density: the top code is the last latent with families=none alone"
-            raise ConfigError("posterior.name", type(top).__name__, allowed)
+        self._check_posterior(setting.posterior, families)
         network = HierarchyNetwork(
-            top=top,
+            top=setting.posterior(shared.latents) if gaussian else masks,
             families=families,
+            drawn_by=(None,) * self.levels,
             width=shared.width,
             blocks=shared.blocks,
             channels=self.channels,
@@ -69,7 +69,22 @@ class CTCHierarchy(ModelOptions):
             pooling=codes.pooling(self.som_sigma, self.som_sigma_steps, masks, f"top={self.top}"),
             **shared.network(setting),
         )
+
+        def drawn_by(level: int) -> AbstractPosterior | None:
+            family = setting.posterior(self.channels * network.unit_patch(level) ** 2)
+            # A diagonal Gaussian is a change of the prior, as it is of units with masks.
+            change = isinstance(family, DiagonalGaussian) or not isinstance(families[level], Unmasked)
+            return None if change else family.clone(gain=network.gain)
+
+        network = network.clone(drawn_by=tuple(drawn_by(level) for level in range(self.levels)))
         return ChainModel(network, TopDown if network.top_down else BottomUp)
+
+    def _check_posterior(self, posterior: Family, families: tuple[MaskedLayer | None, ...]) -> None:
+        if self.top != "gaussian" and not any(isinstance(family, Unmasked) for family in families):
+            posterior.check_idle()
+        elif any(families) or self.inference != "top_down":
+            why = "others need log p(x, z), known of one latent alone: families=none with inference=top_down"
+            posterior.check(lambda family: not family.needs_log_joint, why)
 
     def _families(self) -> tuple[MaskedLayer | None, ...]:
         names = self.families.replace(" ", "").split(",")

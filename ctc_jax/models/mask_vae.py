@@ -32,7 +32,9 @@ class MaskVAE(ModelOptions):
 
         Raises:
           OptionError: an option that does not fit the code or the widths.
+          ConfigError: a posterior for Gaussian latents.
         """
+        setting.posterior.check_idle()
         if shared.blocks and shared.width < self.narrowing ** (shared.blocks - 1):
             allowed = f"so small that {shared.blocks} layers from {shared.width} units on keep one unit"
             raise OptionError("narrowing", self.narrowing, allowed)

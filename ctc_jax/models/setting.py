@@ -2,7 +2,6 @@
 
 import abc
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from ctc_jax.layers import activation
 from ctc_jax.layers.activation import LeakyReLU
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.options import OptionError, Options, option
-from ctc_jax.posteriors import AbstractPosterior
+from ctc_jax.posteriors import Family
 
 
 class ImageSpace(NamedTuple):
@@ -37,13 +36,13 @@ class Setting(NamedTuple):
 
     Attributes:
       likelihood: features -> distribution on pixels.
-      posterior: size of a Gaussian code to the family that draws it.
+      posterior: the family that draws Gaussian latents.
       space: shape, bits and classes of the data.
       dtype: compute type of the network; parameters and log-probabilities are float32.
     """
 
     likelihood: nn.Module
-    posterior: Callable[[int], AbstractPosterior]
+    posterior: Family
     space: ImageSpace
     dtype: DTypeLike
 

@@ -169,7 +169,7 @@ def _plain(key, logits, *, kind):
 
 
 def _amortized(posterior: Amortized, key, prior, rest) -> Drawn:
-    flat = prior.values.to_event(1)
+    flat = None if prior is None else prior.values.to_event(1)
     log_joint = None
     if posterior.family.needs_log_joint:
 
@@ -177,5 +177,7 @@ def _amortized(posterior: Amortized, key, prior, rest) -> Drawn:
             return flat.log_prob(value) + rest(Masked(value))
 
     drawn = posterior.family(key, posterior.hidden, flat, log_joint)
-    kl = drawn.log_q - flat.log_prob(drawn.latent) if drawn.kl is None else drawn.kl
-    return Drawn(Masked(drawn.latent), drawn.log_q, kl)
+    known = drawn.kl
+    if known is None:
+        known = drawn.log_q if flat is None else drawn.log_q - flat.log_prob(drawn.latent)
+    return Drawn(Masked(drawn.latent), drawn.log_q, known)

@@ -1,4 +1,4 @@
 from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
-from ctc_jax.posteriors.registry import REGISTRY, SECTION, build
+from ctc_jax.posteriors.registry import REGISTRY, SECTION, Family, build
 
-__all__ = ["REGISTRY", "SECTION", "AbstractPosterior", "LogJoint", "PosteriorDraw", "build"]
+__all__ = ["REGISTRY", "SECTION", "AbstractPosterior", "Family", "LogJoint", "PosteriorDraw", "build"]

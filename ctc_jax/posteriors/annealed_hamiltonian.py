@@ -42,7 +42,7 @@ class AnnealedHamiltonian(AbstractPosterior):
 
     def setup(self) -> None:
         """Names the layers and parameters."""
-        self.start = DiagonalGaussian(self.latents)
+        self.start = DiagonalGaussian(self.latents, gain=self.gain)
         size = nn.initializers.constant(jnp.log(self.step_size))
         self.log_step = self.param("log_step", size, (self.latents,))
         self.slope = self.param("slope", nn.initializers.zeros, ())

@@ -1,5 +1,6 @@
 """Diagonal Gaussian recognition family. Tests: tests/posteriors/test_diagonal.py."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -19,7 +20,7 @@ class DiagonalGaussian(AbstractPosterior):
     @nn.compact
     def distribution(self, hidden: Float[Array, "batch features"]) -> dist.Independent:
         """Batch shape [batch] and event shape [latents], in float32."""
-        moments = nn.Dense(2 * self.latents, kernel_init=_start)(hidden.astype(jnp.float32))
+        moments = nn.Dense(2 * self.latents, kernel_init=_start(self.gain))(hidden.astype(jnp.float32))
         loc, log_scale = jnp.split(moments, 2, axis=-1)
         # exp(-8) of the prior's width is 11 bits a latent beyond any use; above exp(4) only an exploding run goes.
         return dist.Normal(loc, jnp.exp(jnp.clip(log_scale, -8.0, 4.0))).to_event(1)
@@ -66,10 +67,14 @@ def gaussian_moments(prior: dist.Distribution) -> tuple[jax.Array, jax.Array] | 
     return None
 
 
-def _start(key: Key[Array, ""], shape: tuple[int, int], dtype: DTypeLike) -> Float[Array, "features moments"]:
-    # Widths start at the prior's. Locations start at full gain: near the prior a code says nothing about its image,
-    # the decoder learns to ignore it, and the KL takes thousands of steps to leave zero.
-    full, small = (nn.initializers.variance_scaling(gain, "fan_in", "truncated_normal") for gain in (1.0, 0.01))
-    key_loc, key_scale = jax.random.split(key)
-    half = (shape[0], shape[1] // 2)
-    return jnp.concatenate([full(key_loc, half, dtype), small(key_scale, half, dtype)], axis=1)
+def _start(gain: float) -> Callable[..., Float[Array, "features moments"]]:
+    # Widths start at the prior's. Locations of a code start at full gain: near the prior it says nothing about its
+    # image, the decoder learns to ignore it, and the KL takes thousands of steps to leave zero.
+    of_loc, of_scale = (nn.initializers.variance_scaling(of, "fan_in", "truncated_normal") for of in (gain**2, 0.01))
+
+    def start(key: Key[Array, ""], shape: tuple[int, int], dtype: DTypeLike) -> Float[Array, "features moments"]:
+        key_loc, key_scale = jax.random.split(key)
+        half = (shape[0], shape[1] // 2)
+        return jnp.concatenate([of_loc(key_loc, half, dtype), of_scale(key_scale, half, dtype)], axis=1)
+
+    return start

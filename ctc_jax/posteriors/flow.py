@@ -46,7 +46,7 @@ class NormalizingFlow(AbstractPosterior):
 
     def setup(self) -> None:
         """Names the layers."""
-        self.start = DiagonalGaussian(self.latents)
+        self.start = DiagonalGaussian(self.latents, gain=self.gain)
         self.contexts = nn.Dense(self.context)
 
     def __call__(

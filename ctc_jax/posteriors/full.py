@@ -19,7 +19,7 @@ class FullGaussian(AbstractPosterior):
 
     def setup(self) -> None:
         """Names the layers."""
-        self.start = DiagonalGaussian(self.latents)
+        self.start = DiagonalGaussian(self.latents, gain=self.gain)
         # A single latent has none; a layer without outputs has no start that scales with its size.
         self.below = nn.Dense(self.latents * (self.latents - 1) // 2, kernel_init=SMALL) if self.latents > 1 else None
 

@@ -60,7 +60,7 @@ class Hamiltonian(AbstractPosterior):
 
     def setup(self) -> None:
         """Names the layers."""
-        self.start = DiagonalGaussian(self.latents)
+        self.start = DiagonalGaussian(self.latents, gain=self.gain)
         self.reverse = ReverseModel(self.width)
         size = nn.initializers.constant(jnp.log(self.step_size))
         self.log_steps = self.param("log_steps", size, (self.steps, self.latents))

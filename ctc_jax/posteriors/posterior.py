@@ -1,5 +1,6 @@
 """What every recognition family is called with and gives back. Tests: tests/posteriors/test_invariants.py."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
@@ -31,10 +32,12 @@ class AbstractPosterior(nn.Module):
 
     Attributes:
       latents: size of z.
+      gain: of the start of the locations, relative to the features: small where q is to start near the prior.
       needs_log_joint: whether a draw needs the model's joint density.
     """
 
     latents: int
+    gain: float = dataclasses.field(default=1.0, kw_only=True)
     needs_log_joint: ClassVar[bool] = False
 
     def __call__(

@@ -1,9 +1,13 @@
 """Recognition families by name: a new one is one file and one line here. Tests: tests/posteriors/test_registry.py."""
 
-from ctc_jax.options import ConfigSection, Section
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ctc_jax.errors import ConfigError
+from ctc_jax.options import ConfigSection, Options, Section
 from ctc_jax.posteriors.annealed_hamiltonian import AnnealedHamiltonianOptions
 from ctc_jax.posteriors.coupling import CouplingOptions
-from ctc_jax.posteriors.diagonal import DiagonalOptions
+from ctc_jax.posteriors.diagonal import DiagonalGaussian, DiagonalOptions
 from ctc_jax.posteriors.full import FullOptions
 from ctc_jax.posteriors.hamiltonian import HamiltonianOptions
 from ctc_jax.posteriors.iaf import IAFOptions
@@ -29,14 +33,51 @@ REGISTRY = {
 SECTION = Section("posterior", REGISTRY, "diagonal", meaning="the family of the recognition model q(z|x)")
 
 
-def build(config: ConfigSection, *, latents: int) -> AbstractPosterior:
+class Family(NamedTuple):
+    """The recognition family that a config names, for latents of any size.
+
+    Attributes:
+      name: in the registry.
+      options: of the family.
+    """
+
+    name: str
+    options: Options
+
+    def __call__(self, latents: int) -> AbstractPosterior:
+        """The module for so many latents."""
+        return self.options.build(latents=latents)
+
+    def check(self, fits: Callable[[AbstractPosterior], bool], why: str) -> None:
+        """Refuses a family that does not fit a model.
+
+        Args:
+          fits: whether one does.
+          why: others do not, in words.
+
+        Raises:
+          ConfigError: it does not fit; those that do are listed.
+        """
+        if not fits(self(1)):
+            fitting = [name for name, options in REGISTRY.items() if fits(options().build(latents=1))]
+            raise ConfigError("posterior.name", self.name, f"{', '.join(fitting)} ({why})")
+
+    def check_idle(self) -> None:
+        """Refuses a family that was chosen for a model which has no use for it.
+
+        Raises:
+          ConfigError: it is not the default.
+        """
+        self.check(lambda family: isinstance(family, DiagonalGaussian), "no latent of this model is Gaussian")
+
+
+def build(config: ConfigSection) -> Family:
     """The recognition family that the config's `posterior` section names.
 
     Args:
       config: the section.
-      latents: size of the code.
 
     Raises:
       ConfigError: an unknown name or key, or a value that is not allowed.
     """
-    return SECTION.read(config)[0].build(latents=latents)
+    return Family(config.get("name", SECTION.default), SECTION.read(config)[0])

@@ -129,11 +129,10 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         likelihood=likelihoods.build(
             config.likelihood, shape=space.shape, bits=space.bits, features=config.model.features
         ),
-        posterior=lambda latents: posteriors.build(config.posterior, latents=latents),
+        posterior=posteriors.build(config.posterior),
         space=space,
         dtype=compute_dtype(config.train.compute_dtype),
     )
-    posteriors.SECTION.read(config.posterior)  # of models too that have no use for it
     model = models.build(config.model, setting)
     estimator = gradients.build(config.estimator, model.mask_sites)
     objective = objectives.build(config.objective)

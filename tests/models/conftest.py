@@ -42,9 +42,7 @@ def make_model():
         pixels = {"name": likelihood, "fixed_scale": 1.0, "ctc": {"components": 2}}
         setting = Setting(
             likelihoods.build(pixels, shape=shape, bits=bits, features=section["features"]),
-            lambda latents: posteriors.build(
-                {"name": posterior, **({posterior: posterior_options} if posterior_options else {})}, latents=latents
-            ),
+            posteriors.build({"name": posterior, **({posterior: posterior_options} if posterior_options else {})}),
             ImageSpace(shape, bits, classes, mean),
             dtype,
         )

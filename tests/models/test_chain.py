@@ -168,7 +168,7 @@ class OneCode:
         return standard((hidden, 1))
 
     def posterior_of(self, name, features, hidden, prior, step):
-        return Amortized(self.family, features, prior)
+        return Amortized(self.family, features)
 
     def advance(self, name, hidden, latent):
         return latent.product

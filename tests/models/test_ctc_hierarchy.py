@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import jax
@@ -36,7 +37,7 @@ def build(make_model, randomize):
             params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.3)
             # q and p not too far apart: else a few of its samples have nearly all of the weight.
             for name in params:
-                if name.startswith(("posteriors", "priors", "top")):
+                if name.startswith(("posteriors", "priors", "drawn_by", "top")):
                     params[name] = jax.tree.map(lambda leaf: 0.3 * leaf, params[name])
             made[case] = model, params
         return made[case]
@@ -97,6 +98,7 @@ def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(buil
 
 
 TWO = {"levels": 2, "shape": (4, 4, 1)}
+FLOWS = ("planar", "radial", "coupling", "neural_spline")
 
 
 def case(*, slow=False, **changes):
@@ -110,7 +112,12 @@ def case(*, slow=False, **changes):
         case(families="lwta", beta=1.5),
         case(families="ctc_relu,ctc_pool", inference="bottom_up", **TWO),
         case(families="lwta", inference="bottom_up", slow=True),
+        case(families="gaussian", posterior="full", patch=2),
         case(families="gaussian", slow=True),
+        *(case(families="gaussian", posterior=name, patch=2, slow=True) for name in FLOWS),
+        case(families="gaussian", posterior="radial", patch=2, inference="bottom_up", slow=True),
+        case(families="ctc_pool,gaussian", posterior="full", inference="bottom_up", slow=True, **TWO),
+        case(families="gaussian", posterior="coupling", top="ctc", latents=2, slow=True),
         case(families="gaussian", inference="bottom_up", slow=True),
         case(families="ctc_pool", slow=True),
         case(families="ctc_pool", inference="bottom_up", slow=True),
@@ -346,12 +353,34 @@ def test_what_does_not_fit_is_refused(make_model, changes, words):
         make_model("ctc_hierarchy", **changes)
 
 
-def test_a_posterior_that_needs_the_joint_density_is_refused_on_top(make_model, monkeypatch):
-    """The top code is drawn first or last of many: what is below it is not known."""
-    monkeypatch.setattr("ctc_jax.posteriors.diagonal.DiagonalGaussian.needs_log_joint", True)
-    with pytest.raises(ConfigError, match=r"^config\.posterior\.name is .*; allowed: one that needs no joint density"):
-        make_model("ctc_hierarchy")
-    with pytest.raises(ConfigError, match=r"^config\.posterior\.name is .*; allowed: one that needs no joint density"):
-        make_model("ctc_hierarchy", families="none", inference="bottom_up")
-    make_model("ctc_hierarchy", top="ctc")
-    make_model("ctc_hierarchy", families="none")
+@pytest.mark.parametrize(
+    "changes", [{}, {"families": "gaussian", "top": "ctc"}, {"families": "none", "inference": "bottom_up"}]
+)
+def test_a_posterior_that_needs_the_joint_density_is_refused_and_those_that_fit_are_listed(make_model, changes):
+    """The latent is drawn first or last of many: what is below it is not known."""
+    words = "diagonal, full, planar, radial, iaf, coupling, neural_spline (others need log p(x, z)"
+    with pytest.raises(ConfigError, match=rf"^config\.posterior\.name is 'hamiltonian'; allowed: {re.escape(words)}"):
+        make_model("ctc_hierarchy", posterior="hamiltonian", **changes)
+    make_model("ctc_hierarchy", families="none", posterior="hamiltonian")
+
+
+@pytest.mark.parametrize("inference", ONE_IS_SLOW)
+@pytest.mark.parametrize("posterior", ["full", pytest.param("neural_spline", marks=SLOW)])
+def test_a_level_starts_near_its_prior_and_all_of_it_is_trained(make_model, inference, posterior):
+    """Top down at hardly any KL, in the prior's own scale; every parameter of the family has a gradient."""
+    changes = {"families": "gaussian", "posterior": posterior, "inference": inference, "blocks": 0, "patch": 2}
+    model = make_model("ctc_hierarchy", channels=2, width=8, value_loc=0.5, value_scale=0.01, **changes)
+    images = np.random.default_rng(0).integers(0, 2, (8, *model.image_shape)).astype(np.uint8)
+    batch = Batch(jnp.asarray(images), jnp.zeros(8, jnp.int32))
+
+    @jax.jit
+    def bound(params):
+        parts = model.bound(params, jax.random.key(1), batch)
+        return jnp.mean(parts.log_likelihood - sum(parts.kl.values())), parts.kl["level_1"]
+
+    params = jax.jit(model.init)(jax.random.key(0))
+    assert "posteriors_0" not in params
+    (_, kl), gradient = jax.jit(jax.value_and_grad(bound, has_aux=True))(params)
+    assert inference == "bottom_up" or np.abs(kl).max() < 1.0  # of 8 units
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient["drawn_by_0"]))

@@ -39,6 +39,14 @@ def test_unknown_names_are_one_line_that_lists_what_there_is(make_model):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"), [("mask_vae", {}), ("class_conditional", {}), ("ctc_hierarchy", {"top": "ctc"})]
+)
+def test_a_posterior_for_gaussian_latents_is_refused_where_there_are_none(make_model, name, changes):
+    words = r"^config\.posterior\.name is 'iaf'; allowed: diagonal \(no latent of this model is Gaussian\)$"
+    refused(make_model, words, name, posterior="iaf", **changes)
+
+
 def test_an_image_that_cannot_be_halved_is_refused_by_its_key(make_model):
     refused(make_model, r"^config\.model\.conv_vae\.levels is 2; allowed: 1 to 1, ", "conv_vae", levels=2)
     refused(make_model, r"^config\.model\.conv_vae\.levels is 0; allowed: ", "conv_vae", levels=0)

@@ -103,3 +103,24 @@ def test_a_run_with_it_is_trained_evaluated_reported_and_loaded(tmp_path, name, 
     log_prior = -0.5 * grid**2 - 0.5 * np.log(2 * np.pi) + np.log(grid[1] - grid[0])
     exact = [logsumexp(pixels.log_prob(jnp.broadcast_to(image, (1001, *image.shape))) + log_prior) for image in images]
     assert np.max(run.log_likelihood(images, importance_samples=500) - np.asarray(exact)) < 0.3
+
+
+@pytest.mark.slow
+def test_so_is_a_run_whose_level_it_draws(tmp_path):
+    """No figure or picture asks for a distribution of what the family draws."""
+    changes = {
+        "model.ctc_hierarchy.levels": 1,
+        "model.ctc_hierarchy.families": "gaussian",
+        "model.ctc_hierarchy.channels": 2,
+        "model.blocks": 0,
+        "evaluate.annealed_images": 0,
+    }
+    run = run_of(tmp_path, "ctc_hierarchy", "iaf", changes)
+    moved = jax.tree.map(lambda one, other: np.abs(one - other).max(), run.params, run.model.init(jax.random.key(0)))
+    assert min(jax.tree.leaves(moved["drawn_by_0"]["moves_1"])) > 1e-5
+    (tested,) = [line for line in run.history if line["split"] == "test"]
+    assert {"kl_nats/level_1", "active_units/level_1", "importance_bound_nats"} <= set(tested)
+    assert (tmp_path / "ctc_hierarchy" / "samples" / "one_code.png").exists()
+    images = run.dataset.test.images[:3]
+    assert run.encode(images)["level_1"].shape == (3, 16 * 16 * 2)
+    assert np.isfinite(run.log_likelihood(images, importance_samples=20)).all()

@@ -23,12 +23,18 @@ def test_a_batch_the_devices_cannot_share_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp_vae", "conv_vae"])
+@pytest.mark.parametrize("model", ["mlp_vae", "conv_vae", "ctc_hierarchy"])
 def test_the_curve_is_the_same_on_one_and_on_four_devices(tiny, model):
     curves = []
     for devices in (1, 4):
         config = tiny(
-            model__name=model, model__conv_vae__levels=1, likelihood__name="ctc", likelihood__ctc__components=2
+            model__name=model,
+            model__conv_vae__levels=1,
+            model__ctc_hierarchy__levels=1,
+            model__ctc_hierarchy__families="gaussian",
+            likelihood__name="ctc",
+            likelihood__ctc__components=2,
+            **{"posterior__name": "coupling", "posterior__coupling__steps": 2} if model == "ctc_hierarchy" else {},
         )
         experiment = training.build(config, data_mesh(jax.devices()[:devices]))
         state = jax.jit(experiment.step.init, out_shardings=experiment.sharding)()

@@ -1,10 +1,12 @@
 """A hierarchy of masked latents on feature maps. Tests: tests/models/test_ctc_hierarchy.py."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpyro.distributions as dist
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Integer
 from numpyro.distributions import Distribution
@@ -19,6 +21,7 @@ from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.layers.unit_head import UnitHead
 from ctc_jax.layers.units import Units
 from ctc_jax.models.chain import Amortized
+from ctc_jax.models.position_posterior import PositionPosterior
 from ctc_jax.posteriors import AbstractPosterior
 
 TOP = "top"
@@ -44,6 +47,8 @@ class HierarchyNetwork(nn.Module):
       likelihood: features -> distribution on pixels.
       top: of the top code, its posterior where it is Gaussian, or its masks.
       families: what masks each level, from the image upwards; None is a level without a latent.
+      drawn_by: of each level the recognition family of the units at one position of its features, where there are no
+        masks; None is a change of the prior, a diagonal Gaussian.
       image_shape: height, width, channels.
       maximum: the highest pixel level, 2**bits - 1.
       width: channels of a convolution.
@@ -63,6 +68,7 @@ class HierarchyNetwork(nn.Module):
     likelihood: nn.Module
     top: AbstractPosterior | DenseCTC
     families: tuple[MaskedLayer | None, ...]
+    drawn_by: tuple[AbstractPosterior | None, ...]
     image_shape: tuple[int, int, int]
     maximum: int
     width: int
@@ -107,11 +113,17 @@ class HierarchyNetwork(nn.Module):
         self.down = [dense(self.width * self.widening(level) ** 2) for level in range(levels)]
         self.down_blocks = [stack() for _ in range(levels + 1)]
         self.joined = [family and dense(self.width) for family in self.families]
-        self.priors = heads(self.value_loc, self.value_scale, 0.1)
-        # In bottom-up inference q starts from nothing, and at a small gain would say nothing of the image.
-        self.posteriors = heads(0.0, 1.0, 0.1) if self.top_down else heads(self.value_loc, self.value_scale, 1.0)
+        values = (self.value_loc, self.value_scale)
+        self.priors = heads(*values, 0.1)
+        self.posteriors = heads(*((0.0, 1.0) if self.top_down else values), self.gain)
         self.merged = [family and dense(self.width) for family in self.families]
         self.out = dense(self.features * self.patch**2)
+
+    @property
+    def gain(self) -> float:
+        """Of the start of a level's posterior: small where it is a change of the prior."""
+        # In bottom-up inference q starts from nothing, and at a small gain would say nothing of the image.
+        return 0.1 if self.top_down else 1.0
 
     @property
     def levels(self) -> dict[str, int]:
@@ -199,10 +211,14 @@ class HierarchyNetwork(nn.Module):
             return self._top_posterior(features, prior, step)
         level = self.levels[name]
         family = self.families[level]
+        if self.top_down:
+            features = positionwise(self.joined[level], jnp.concatenate([features, hidden], axis=-1))
+        seen = self.activation(features)
+        if self.drawn_by[level] is not None:
+            return self._drawn(level, seen, prior)
         if not self.top_down:
-            return family.distribution(self.posteriors[level](self.activation(features)))
-        joined = positionwise(self.joined[level], jnp.concatenate([features, hidden], axis=-1))
-        change = self.posteriors[level](self.activation(joined)).arranged(family.arrange)
+            return family.distribution(self.posteriors[level](seen))
+        change = self.posteriors[level](seen).arranged(family.arrange)
         return Units.of(prior).changed(change, tied=self.beta is not None).distribution(family.kind)
 
     def advance(self, name: str, hidden: int | Features, latent: Masked) -> Features:
@@ -230,9 +246,19 @@ class HierarchyNetwork(nn.Module):
     def _top_posterior(self, features, prior, step):
         hidden = self.activation(features).reshape(len(features), -1)
         if not isinstance(self.top, DenseCTC):
-            return Amortized(self.top, hidden, prior)
+            return Amortized(self.top, hidden)
         posterior = self.top.distribution(self.top_parameters(hidden.astype(jnp.float32)))
         return posterior if self.pooling is None else self.pooling.distribution(posterior, step)
+
+    def _drawn(self, level, seen, prior):
+        """A level whose units at each position a recognition family draws, around the prior or where it starts."""
+        shape = self.unit_shape(level)
+        if prior is None:
+            units = jnp.zeros((len(seen), math.prod(shape)))
+            around = dist.Normal(units + self.value_loc, jnp.full_like(units, self.value_scale))
+        else:
+            around = prior.values
+        return Amortized(PositionPosterior(self.drawn_by[level], around, shape, self.unit_patch(level)), seen)
 
     def _recognized(self, level, hidden):
         """Features of a level on the way up, from the image or what came of the level below, at whatever resolution."""

@@ -67,7 +67,7 @@ class OneLatent(nn.Module):
 
     def posterior_of(self, name: str, features: Any, hidden: Any, prior: MaskedDistribution, step: Any) -> Amortized:
         """The family that a config names."""
-        return Amortized(self.posterior, features, prior)
+        return Amortized(self.posterior, features)
 
     def advance(self, name: str, hidden: int, latent: Masked) -> Float[Array, "batch latents"]:
         """The code."""
