@@ -84,7 +84,7 @@ def build_saved(
     try:
         config = ml_collections.ConfigDict(saved)
         model = training.build_model(config, space)
-        return config, model, jax.eval_shape(training.build_step(config, model).init)
+        return config, model, jax.eval_shape(training.build_step(config, model, images=1).init)
     # A section that is absent or no section, or a value that no part checks: its file was changed by hand.
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -103,7 +103,7 @@ def test_an_experiment_builds_its_model_and_its_likelihood_spans_the_image(stem,
     shape = SHAPES[config.data.name]
     bits = 1 if config.data.binarization != "none" or config.data.name in BINARY else config.data.bits
     model = training.build_model(config, ImageSpace(shape, bits, CLASSES.get(config.data.name, 10)))
-    training.build_step(config, model)
+    training.build_step(config, model, images=1)
     likelihood = likelihoods.build(config.likelihood, shape=shape, bits=bits, features=config.model.features)
     features = jnp.zeros((2, *shape[:2], config.model.features))
     pixels = jax.eval_shape(lambda: likelihood.init_with_output(jax.random.key(0), features)[0])

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the latest two and the best. Tests: tests/training/test_checkpoint.py."""
+"""Checkpoints of a run: the latest and the best. Tests: tests/training/test_checkpoint.py."""
 
 import contextlib
 import hashlib
@@ -37,21 +37,22 @@ class Restored(NamedTuple):
 class Checkpoints:
     """Saves and restores whole training states with orbax.
 
-    Two of the latest are kept, because a crash of the machine can damage the newest, and the one with the lowest
+    Two of the latest or more are kept, because a crash of the machine can damage the newest, and the one of the lowest
     validation bound. A digest of all arrays is saved with them and checked when they are restored: the storage itself
     does not notice a flipped bit. Saving is asynchronous: `close` (or the next `save`) waits.
 
     Args:
       directory: made absolute; it need not exist.
       say: takes one line for the user.
+      latest: how many of the latest are kept.
 
     Raises:
       UserError: the directory cannot be made or read.
     """
 
-    def __init__(self, directory: Path, say: Callable[[str], None] = print):
+    def __init__(self, directory: Path, say: Callable[[str], None] = print, *, latest: int = 2):
         self._directory = Path(directory).absolute()
-        self._say = say
+        self._say, self._latest = say, latest
         _quiet()
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ class Checkpoints:
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         """Orbax's question which checkpoints to keep: `max_to_keep` with its `best_fn` would evict the latest."""
-        latest, best = sorted(info.step for info in checkpoints)[-2:], self.best
+        latest, best = sorted(info.step for info in checkpoints)[-self._latest :], self.best
         return [info.step in latest or info.step == best for info in checkpoints]
 
     def save(self, state: TrainState, *, elapsed_s: float, bound_bpd: float | None = None) -> None:

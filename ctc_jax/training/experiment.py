@@ -95,7 +95,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     train, report = TRAIN.read_shared(config.train), reporting.SECTION.read_shared(config.report)
     evaluation.read_options(config.evaluate)
     inference.SECTION.read(config.get("inference", {}))
-    objective = objectives.build(config.objective)
+    objectives.build(config.objective)
     check_batch_size(train.batch_size, mesh.size)
     part, _ = models.SECTION.read(config.model)
     likelihoods.SECTION.read(config.likelihood)
@@ -103,7 +103,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     space = image_space(dataset, mean=part.needs_mean)
     model = build_model(config, space)
     evaluate = evaluation.read_options(config.evaluate, dataset, model)
-    step = TrainStep(model, objective, optimizer.build(train), config.seed, train.ema_decay, train.accumulate)
+    step = build_step(config, model, len(dataset.train))
     try:
         stream = BatchStream(
             dataset.train,
@@ -149,14 +149,20 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     return model
 
 
-def build_step(config: ml_collections.ConfigDict, model: Model) -> TrainStep:
+def build_step(config: ml_collections.ConfigDict, model: Model, images: int = 0) -> TrainStep:
     """The training step of a config.
+
+    Args:
+      config: the whole one.
+      model: what is trained.
+      images: in the training part, for draws of parameters given them.
 
     Raises:
       ConfigError: a value that does not fit, by its key.
     """
     train, objective = TRAIN.read_shared(config.train), objectives.build(config.objective)
-    return TrainStep(model, objective, optimizer.build(train), config.seed, train.ema_decay, train.accumulate)
+    chosen = optimizer.build(train, images=images, seed=config.seed)
+    return TrainStep(model, objective, chosen, config.seed, train.ema_decay, train.accumulate)
 
 
 def image_space(dataset: Dataset, *, mean: bool = False) -> ImageSpace:

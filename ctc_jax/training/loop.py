@@ -61,7 +61,7 @@ def train(
       UserError: no checkpoint of the workdir can be read, or nothing of `start` fits.
     """
     notes: list[str] = []
-    checkpoints = Checkpoints(workdir / "checkpoints", notes.append)
+    checkpoints = Checkpoints(workdir / "checkpoints", notes.append, latest=experiment.train.keep_checkpoints)
     state, elapsed_s, bound = _start(experiment, checkpoints, start, notes)
     first, report = int(state.step), experiment.report
     truncate_history(workdir, first)

@@ -23,6 +23,7 @@ class TrainOptions(OptimizerOptions):
     log_every: int = option(100, "steps", at_least=1)
     evaluate_every: int = option(5_000, "steps; the validation bound that picks the best checkpoint", at_least=1)
     checkpoint_every: int = option(1_000, "steps", at_least=1)
+    keep_checkpoints: int = option(2, "of the latest, beside the best; many where they are draws (sgld)", at_least=2)
     picture_every: int = option(10_000, "steps; 0 draws pictures at the end only", at_least=0)
 
 
