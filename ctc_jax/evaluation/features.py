@@ -1,6 +1,7 @@
 """Spaces in which sets of images are compared. Tests: tests/evaluation/test_features.py.
 
-None is comparable with Inception features: distances in them rank models measured here, and nothing else.
+None of the registry is comparable with Inception features, which need a user's weights (inception.py): distances in
+them rank models measured here, and nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,19 +27,21 @@ class FeatureSpace:
     Attributes:
       extract: images of levels rescaled to [0, 1] to features, compiled.
       figures: numbers about the space itself.
+      images_per_call: of the device.
     """
 
     extract: Callable[[Float[Array, "batch height width channels"]], Float[Array, "batch features"]]
     figures: Mapping[str, float] = field(default_factory=dict)
+    images_per_call: int = IMAGES_PER_CALL
 
     def __call__(
         self, images: Num[np.ndarray, "images height width channels"], levels: int
     ) -> Float32[np.ndarray, "images features"]:
         """Features of levels 0 to `levels`."""
         parts = []
-        for first in range(0, len(images), IMAGES_PER_CALL):
+        for first in range(0, len(images), self.images_per_call):
             # Always a full call, so that one shape is compiled.
-            rows = np.minimum(np.arange(first, first + IMAGES_PER_CALL), len(images) - 1)
+            rows = np.minimum(np.arange(first, first + self.images_per_call), len(images) - 1)
             with jax.default_matmul_precision("highest"):  # accelerators would round the factors
                 found = self.extract(images[rows].astype(np.float32) / np.float32(levels))
             parts.append(np.asarray(found, np.float32)[: len(images) - first])

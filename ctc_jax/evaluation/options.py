@@ -10,6 +10,7 @@ from ctc_jax.errors import nearest
 from ctc_jax.evaluation.calibration import LEAST as FEWEST
 from ctc_jax.evaluation.features import CLASSIFIER, REGISTRY
 from ctc_jax.evaluation.gap import NOTHING, recognition_leaves
+from ctc_jax.evaluation.inception import read_weights
 from ctc_jax.evaluation.neighbors import NEIGHBORS
 from ctc_jax.inference import ALLOWED, AnnealingOptions, unserved
 from ctc_jax.models import Model
@@ -73,6 +74,10 @@ class EvaluateOptions(Options):
         ",".join(REGISTRY), f"spaces they are compared in, separated by commas: {', '.join(REGISTRY)}"
     )
 
+    inception_weights: str = option(
+        "", "file with the weights of Inception-v3, an .npz as README.md says, for a further space named inception"
+    )
+
     @property
     def spaces(self) -> list[str]:
         """Names of the feature spaces, each once."""
@@ -111,13 +116,15 @@ class EvaluateOptions(Options):
                 raise OptionError("features", name, ", ".join(sorted(REGISTRY)) + nearest(name, REGISTRY))
 
     def check_dataset(self, dataset: Dataset) -> None:
-        """Refuses measures of sample quality that a dataset cannot have.
+        """Refuses measures of sample quality that cannot be had.
 
         Raises:
-          OptionError: it has no labels for a classifier, or too few images.
+          OptionError: the dataset has no labels for a classifier, or too few images; the weights named cannot be read.
         """
         if not (self.quality_samples or self.copying_samples):
             return
+        if self.inception_weights:
+            read_weights(self.inception_weights)
         if CLASSIFIER in self.spaces and dataset.classes < 2:
             others = ", ".join(name for name in REGISTRY if name != CLASSIFIER)
             allowed = f"{others}; {dataset.name} has no labels for a classifier"

@@ -14,6 +14,7 @@ from ctc_jax.evaluation.diversity import diversity_within_code
 from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.evaluation.features import REGISTRY, FeatureSpace
 from ctc_jax.evaluation.frechet import fit_gaussian, frechet_distance
+from ctc_jax.evaluation.inception import INCEPTION, inception_space
 from ctc_jax.evaluation.neighbors import compare, manifold
 from ctc_jax.evaluation.options import EvaluateOptions
 from ctc_jax.evaluation.spectrum import radial_spectrum, spectrum_distance_decades
@@ -46,7 +47,7 @@ def build_reference(options: EvaluateOptions, dataset: Dataset, directory: Path)
       directory: where prepared data is cached, and a trained classifier with it.
 
     Raises:
-      OptionError: the dataset cannot have it.
+      OptionError: the dataset cannot have it, or the weights named cannot be read.
     """
     options.check_dataset(dataset)
     if not (options.quality_samples or options.copying_samples):
@@ -56,6 +57,8 @@ def build_reference(options: EvaluateOptions, dataset: Dataset, directory: Path)
         return dataset.train.draw(even_rows(len(dataset.train), count), np.random.default_rng(SEED))
 
     spaces = {name: REGISTRY[name](dataset, directory) for name in options.spaces}
+    if options.inception_weights:
+        spaces[INCEPTION] = inception_space(options.inception_weights)
     return Reference(spaces, drawn(options.quality_samples), drawn(CORPUS if options.copying_samples else 0))
 
 
