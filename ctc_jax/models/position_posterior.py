@@ -48,14 +48,25 @@ class PositionPosterior:
         loc, scale = self._rows(self.around.loc), self._rows(self.around.scale)
         standard = dist.Normal(jnp.zeros_like(loc), jnp.ones_like(loc)).to_event(1)
         drawn = self.family(key, hidden.reshape(-1, hidden.shape[-1]), standard)
-        of_positions = drawn.log_q - jnp.sum(jnp.log(scale), axis=-1), None if prior is None else drawn.kl
-        log_q, kl = (None if of is None else of.reshape(len(hidden), -1).sum(axis=-1) for of in of_positions)
+        log_q = self._of_image(drawn.log_q - jnp.sum(jnp.log(scale), axis=-1))
+        kl = None if prior is None or drawn.kl is None else self._of_image(drawn.kl)
         return PosteriorDraw(self._units(loc + scale * drawn.latent), log_q, kl)
+
+    def log_prob(
+        self, hidden: Float[Array, "batch rows columns features"], latent: Float[Array, "batch units"]
+    ) -> Float[Array, " batch"]:
+        """log q of any units, where the family has that."""
+        loc, scale = self._rows(self.around.loc), self._rows(self.around.scale)
+        of_family = self.family.log_prob(hidden.reshape(-1, hidden.shape[-1]), (self._rows(latent) - loc) / scale)
+        return self._of_image(of_family - jnp.sum(jnp.log(scale), axis=-1))
 
     def center(self, hidden: Float[Array, "batch rows columns features"]) -> Float[Array, "batch units"]:
         """The family's, at each position."""
         center = self.family.center(hidden.reshape(-1, hidden.shape[-1]))
         return self._units(self._rows(self.around.loc) + self._rows(self.around.scale) * center)
+
+    def _of_image(self, of_positions: Float[Array, " positions"]) -> Float[Array, " batch"]:
+        return of_positions.reshape(len(self.around.loc), -1).sum(axis=-1)
 
     def _rows(self, units: Float[Array, "batch units"]) -> Float[Array, "positions latents"]:
         on_map = space_to_depth(units.reshape(-1, *self.shape), self.patch)

@@ -91,6 +91,16 @@ def test_the_density_is_normalized_and_no_divergence_is_known_before_the_prior(l
     assert np.abs((weights.mean(axis=0) - 1.0) / error).max() < 4.0
 
 
+def test_the_density_of_its_own_draws_is_that_of_any_units(level):
+    drawn = level.draws(5)
+    if not level.family.scored:
+        with pytest.raises(NotImplementedError, match="own draws alone"):
+            level.posterior.log_prob(HIDDEN, drawn.latent[0])
+        return
+    found = jax.jit(jax.vmap(lambda latent: level.posterior.log_prob(HIDDEN, latent)))(drawn.latent)
+    np.testing.assert_allclose(found, drawn.log_q, rtol=1e-4, atol=1e-4)
+
+
 def test_a_divergence_is_the_mean_of_its_estimates(level):
     drawn = level.draws(2**12, AROUND.to_event(1))
     if drawn.kl is None:
