@@ -95,7 +95,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     train, report = TRAIN.read_shared(config.train), reporting.SECTION.read_shared(config.report)
     evaluation.read_options(config.evaluate)
     inference.SECTION.read(config.get("inference", {}))
-    objectives.build(config.objective)
+    objectives.SECTION.read(config.objective)
     check_batch_size(train.batch_size, mesh.size)
     part, _ = models.SECTION.read(config.model)
     likelihoods.SECTION.read(config.likelihood)
@@ -134,23 +134,11 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         dtype=compute_dtype(config.train.compute_dtype),
     )
     model = models.build(config.model, setting)
-    estimator = gradients.build(config.estimator, model.mask_sites)
-    objective = objectives.build(config.objective)
-    free_nats = isinstance(objective, Elbo) and objective.free_nats
-    if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(estimator, Score | Nested):
-        allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
-        raise ConfigError("objective.elbo.free_nats", free_nats, allowed)
-    model = dataclasses.replace(model, estimator=estimator)
-    try:
-        objective.check_model(model)
-    except OptionError as error:
-        own = error.name in {field.name for field in dataclasses.fields(objective)}
-        raise at(f"objective.{config.objective.name}" if own else "objective", error) from None
-    return model
+    return dataclasses.replace(model, estimator=gradients.build(config.estimator, model.mask_sites))
 
 
 def build_step(config: ml_collections.ConfigDict, model: Model, images: int = 0) -> TrainStep:
-    """The training step of a config.
+    """The training step of a config on its model.
 
     Args:
       config: the whole one.
@@ -161,6 +149,15 @@ def build_step(config: ml_collections.ConfigDict, model: Model, images: int = 0)
       ConfigError: a value that does not fit, by its key.
     """
     train, objective = TRAIN.read_shared(config.train), objectives.build(config.objective)
+    free_nats = isinstance(objective, Elbo) and objective.free_nats
+    if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(model.estimator, Score | Nested):
+        allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
+        raise ConfigError("objective.elbo.free_nats", free_nats, allowed)
+    try:
+        objective.check_model(model)
+    except OptionError as error:
+        own = error.name in {field.name for field in dataclasses.fields(objective)}
+        raise at(f"objective.{config.objective.name}" if own else "objective", error) from None
     chosen = optimizer.build(train, images=images, seed=config.seed)
     return TrainStep(model, objective, chosen, config.seed, train.ema_decay, train.accumulate)
 

@@ -126,7 +126,7 @@ def test_no_gradient_of_the_estimators_own_loss_reaches_the_model(masks):
 def test_what_does_not_fit_is_refused_when_the_model_is_built(tiny, changes, words):
     config = tiny(**{**MASKS, **changes})
     with pytest.raises(ConfigError, match=words):
-        jax.eval_shape(lambda key: training.build_model(config, SPACE).init(key), jax.random.key(0))
+        jax.eval_shape(training.build_step(config, training.build_model(config, SPACE)).init)
 
 
 def test_the_mean_image_is_that_of_the_training_part_and_is_known_where_it_is_asked_for(masks):

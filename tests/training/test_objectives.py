@@ -84,6 +84,6 @@ def test_an_objective_moves_every_parameter(tiny, changes):
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_when_it_is_built(tiny, changes, words):
+    config = tiny(**changes)
     with pytest.raises(ConfigError, match=words):
-        config = tiny(**changes)
         training.build_step(config, training.build_model(config, SPACE))
