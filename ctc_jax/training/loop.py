@@ -15,6 +15,7 @@ from ctc_jax.evaluation import bits_per_dimension, draw_pictures, evaluate_elbo
 from ctc_jax.models import Params
 from ctc_jax.reporting import MetricWriter, Progress, truncate_history
 from ctc_jax.training.checkpoint import Checkpoints
+from ctc_jax.training.compiled_step import CompiledStep
 from ctc_jax.training.experiment import Experiment
 from ctc_jax.training.mesh import replicated
 from ctc_jax.training.step import MAXIMUM_BAD_STEPS, TrainState, first_bad
@@ -120,7 +121,7 @@ def _loop(
 ) -> tuple[Outcome, float | None]:
     """Steps up to the last one; how that ended, and the last validation bound."""
     options, bound = experiment.train, None
-    call = jax.jit(experiment.step, donate_argnums=0, out_shardings=(experiment.sharding, None))
+    call = CompiledStep(experiment.step, experiment.sharding)
     step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
 
     def due(every: int) -> bool:
