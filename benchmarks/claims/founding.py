@@ -175,11 +175,11 @@ def _digits(value: float, count: int, sign: str = "") -> str:
     return f"{rounded:{sign},.{decimals}f}"
 
 
-def collect(dataset: str, root: Path) -> dict[str, dict[int, Run]]:
+def collect(dataset: str, root: Path, sweep: str = SWEEP) -> dict[str, dict[int, Run]]:
     """The finished runs of a dataset by row and seed."""
     base = importlib.import_module("configs.founding_claim").get_config("" if dataset == "mnist" else dataset)
     found: dict[str, dict[int, Run]] = {}
-    for trial in load_sweep(str(ROOT / SWEEP), base).trials:
+    for trial in load_sweep(str(ROOT / sweep), base).trials:
         overrides, workdir = dict(trial.overrides), root / trial.name
         seed = overrides.pop("seed")
         if (workdir / "metrics.jsonl").exists():
@@ -202,6 +202,7 @@ def main() -> None:
     """Trains what is not trained yet, and tabulates."""
     flags = parser(__doc__, "founding_claim")
     flags.add_argument("--datasets", nargs="+", default=list(DATASETS), help="presets of configs/founding_claim.py")
+    flags.add_argument("--sweep", default=SWEEP, help="configs/sweeps/posteriors.py has the rows of claim c alone")
     flags.add_argument("--sweeps", type=Path, default=ROOT / "runs" / "founding_claim", help="a folder a dataset")
     flags.add_argument("--parallel", type=int, default=1, help="runs at once")
     flags.add_argument("--tabulate", action="store_true", help="train nothing")
@@ -211,11 +212,16 @@ def main() -> None:
         root, notes = arguments.sweeps.absolute() / dataset, []
         preset = "" if dataset == "mnist" else f":{dataset}"
         if not arguments.tabulate:
-            command = [sys.executable, "launch.py", f"--config=configs/founding_claim.py{preset}", f"--sweep={SWEEP}"]
+            command = [
+                sys.executable,
+                "launch.py",
+                f"--config=configs/founding_claim.py{preset}",
+                f"--sweep={arguments.sweep}",
+            ]
             command += [f"--workdir={root}", f"--sweep_parallel={arguments.parallel}", *overrides]
             if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
                 sys.exit(code if code == SAVED_EXIT_CODE else f"error: the sweep on {dataset} failed; see {root}")
-        runs = collect(dataset, root)
+        runs = collect(dataset, root, arguments.sweep)
         if not runs:
             sys.exit(f"error: no finished run in {root}; without --tabulate they are made")
         figures = figures_of(runs)

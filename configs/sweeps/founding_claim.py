@@ -26,8 +26,9 @@ FAMILIES = [
     {"model.ctc_hierarchy.families": "ctc_pool", "estimator.name": "reinmax", "likelihood.name": "ctc"},
 ]
 POSTERIORS = [{"posterior.name": name} for name in posteriors.REGISTRY if name != "diagonal"]
+SEEDS = [{"seed": seed} for seed in (0, 1, 2)]
 
 
 def get_overrides() -> Iterable[dict[str, Any]]:
     """The runs, by row; every row of the first seed, then of the next, so that a sweep broken off has whole rows."""
-    return sweeps.crossed([{"seed": seed} for seed in (0, 1, 2)], [*LIKELIHOODS, *FAMILIES, *POSTERIORS])
+    return sweeps.crossed(SEEDS, [*LIKELIHOODS, *FAMILIES, *POSTERIORS])
