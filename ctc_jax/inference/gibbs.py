@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
+from ctc_jax.distributions.masked import Masked
 from ctc_jax.inference.method import keys_of
 from ctc_jax.inference.point import Point, joint_of
 from ctc_jax.models import Model, Params
@@ -43,10 +44,13 @@ def sweep(
     beta: Float[Array, ""] | float = 1.0,
     highest: bool = False,
 ) -> Point:
-    """Draws the mask of each window in turn, given all values and all other masks, of all chains and images.
+    """Draws the mask of each window in turn, given all other masks, of all chains and images.
 
-    A window costs an evaluation of the model for each of its other alternatives. Each visit leaves p(z) p(x | z)^beta
-    as it is and is its own reversal, so that the sweep's reversal is the one in the reversed order.
+    By a coin, a mask moves alone, given all values; or a one-hot mask takes the values of its window along, which go
+    round by as many places, so that the value it selects stays the same. Either way the state is drawn from its exact
+    conditional among those that can be reached, which can reach one another: the visit leaves p(z) p(x | z)^beta as it
+    is and is its own reversal, so that the sweep's reversal is the one in the reversed order. A window costs an
+    evaluation of the model for each of its other alternatives.
 
     Args:
       model: with masks.
@@ -70,22 +74,29 @@ def sweep(
 def _visit(model, site, highest, params, key, window, point, batch, beta):
     def one(key, point, image, label):
         latent = point.latents[site.name]
+        key_carried, key_mask = jax.random.split(key)
         masks = latent.mask.reshape(site.dimensions, -1)
         every = site.kind.alternatives(latent.mask).reshape(site.categories, -1)
         # The present one comes first: its density is known, and it stays where none is higher.
-        index = jnp.argmax(jnp.all(every == masks[window][None], axis=-1)) + jnp.arange(site.categories)
-        every = every[index % site.categories]
+        present = jnp.argmax(jnp.all(every == masks[window][None], axis=-1))
+        shift = jnp.arange(site.categories)
+        every = every[(present + shift) % site.categories]
+        # Gates have one value, and an off state has none: nothing goes round there.
+        rows = latent.value.reshape(site.dimensions, -1)
+        carried = jax.random.bernoulli(key_carried) & (rows.shape == masks.shape and site.valued)
+        turned = jax.vmap(lambda by: jnp.roll(rows[window], carried * by))(shift)
 
         def placed(alternative):
-            mask = masks.at[window].set(alternative).reshape(latent.mask.shape)
-            return {**point.latents, site.name: latent._replace(mask=mask)}
+            mask = masks.at[window].set(every[alternative]).reshape(latent.mask.shape)
+            value = rows.at[window].set(turned[alternative]).reshape(latent.value.shape)
+            return {**point.latents, site.name: Masked(value, mask)}
 
-        others = jax.vmap(lambda of: joint_of(model, params, image, label, placed(of)))(every[1:])
+        others = jax.vmap(lambda of: joint_of(model, params, image, label, placed(of)))(shift[1:])
         joint = jax.tree.map(lambda now, other: jnp.concatenate([now[None], other]), point.joint, others)
         log_density = joint.total if highest else joint.of_all(beta)
         log_density = jnp.where(jnp.isnan(log_density), -jnp.inf, log_density)
-        chosen = jnp.argmax(log_density) if highest else jax.random.categorical(key, log_density)
-        return Point(placed(every[chosen]), jax.tree.map(lambda leaf: leaf[chosen], joint))
+        chosen = jnp.argmax(log_density) if highest else jax.random.categorical(key_mask, log_density)
+        return Point(placed(chosen), jax.tree.map(lambda leaf: leaf[chosen], joint))
 
     keys = keys_of(key, *point.joint.log_likelihood.shape)
     over_images = jax.vmap(one)

@@ -178,7 +178,7 @@ def _move(model: Model, method: AbstractMethod, params: Params, key: Key[Array, 
         (latents, _), state = walk
         log_joint = _log_joint(model, method, params, image, label, latents)
         if model.mask_sites:
-            state = method.resume(state, log_joint)
+            state = method.resume(state._replace(position=values(model, latents)), log_joint)
         state, accepted = method.move(key, state, log_joint)
         latents = with_values(latents, state.position)
         joint = joint_of(model, params, image, label, latents) if model.mask_sites else None

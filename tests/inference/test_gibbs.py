@@ -208,6 +208,25 @@ def test_no_mask_is_told_from_a_value_that_is_zero(chain):
     np.testing.assert_array_equal(point.latents["z"].value, 0.0)
 
 
+def test_a_mask_moves_alone_or_takes_the_values_of_its_window_along():
+    model, params, batch, latents, _ = problem(CTC, images=1)
+    whole = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (2000, *leaf.shape)), latents)
+    joint = model.joint(params, batch, latents)
+    joint = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (2000, *leaf.shape)), joint)
+    order = visits(model, jax.random.key(0), 0)[:1]
+    point = sweep(model, params, jax.random.key(1), Point(whole, joint), batch, order, beta=0.0)
+    old, new = latents["z"], jax.tree.map(lambda leaf: leaf[:, 0], point.latents["z"])
+    turn = (new.mask[:, 0].argmax(axis=-1) - old.mask[0, 0].argmax()) % 3
+    round_ = jnp.stack([jnp.roll(old.value[0, 0], by) for by in range(3)])[turn]
+    alone = (new.value[:, 0] == old.value[:, 0]).all(axis=-1)
+    along = (new.value[:, 0] == round_).all(axis=-1)
+    assert bool((alone | along).all())
+    for kind in (alone, along):
+        assert ((turn > 0) & kind).sum() > 10
+    np.testing.assert_array_equal(new.value[:, 1], jnp.broadcast_to(old.value[0, 1], (2000, 3)))
+    np.testing.assert_array_equal(new.mask[:, 1], jnp.broadcast_to(old.mask[0, 1], (2000, 3)))
+
+
 def test_a_trajectory_goes_through_zero_with_its_mask_held():
     model, params, batch, _, _ = problem(CTC)
     params["loc"] = jnp.zeros_like(params["loc"])
@@ -225,23 +244,28 @@ def test_a_window_of_a_hierarchy_is_drawn_from_the_ratio_of_joints(make_model, r
     site = next(site for site in model.mask_sites if site.name == name)
     batch, chains = jax.tree.map(lambda leaf: leaf[5:6], binary_images), 3000
     start = jax.jit(partial(model.generate, count=1))(params, jax.random.key(2))[0]
-    point_of = jax.jit(partial(joint_of, model, params))
-    every = site.kind.alternatives(start[name].mask)
-    latents = [{**start, name: start[name]._replace(mask=one.reshape(start[name].mask.shape))} for one in every]
-    log_density = [
-        point_of(batch.image[0], batch.label[0], jax.tree.map(lambda leaf: leaf[0], of)).of_all() for of in latents
-    ]
-    expected = softmax(np.float64(log_density))
-    assert expected.max() < 0.9
+    latent, shape = start[name], start[name].mask.shape
+    joint_at = jax.jit(lambda at: model.joint(params, batch, {**start, name: at}))
+    present = int(latent.mask.argmax())
+    every = site.kind.alternatives(latent.mask)
+    alone = [Masked(latent.value, one.reshape(shape)) for one in every]
+    # What goes round with the mask keeps the value that it selects.
+    turned = [jnp.roll(latent.value.ravel(), place - present) for place in range(len(every))]
+    along = [Masked(value.reshape(shape), one.reshape(shape)) for value, one in zip(turned, every, strict=True)]
+    log_density = np.float64([[joint_at(of).of_all()[0] for of in way] for way in (alone, along)])
+    ways = softmax(log_density, axis=1)
+    assert ways.max() < 0.9
+    assert np.abs(ways[0] - ways[1]).max() > 0.02
+    expected = ways.mean(axis=0)
     whole = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (chains, *leaf.shape)), start)
-    joint = point_of(batch.image[0], batch.label[0], jax.tree.map(lambda leaf: leaf[0], start))
-    joint = jax.tree.map(lambda leaf: jnp.full((chains, 1), leaf), joint)
+    joint = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (chains, 1)), joint_at(latent))
     point = sweep(model, params, jax.random.key(3), Point(whole, joint), batch, [(site, 0)])
-    found = np.asarray(point.latents[name].mask).reshape(chains, -1).mean(axis=0)
-    assert np.abs((found - expected) / np.sqrt(expected * (1 - expected) / chains)).max() < 4.0
-    # The density that goes with each draw is that of its mask.
-    index = np.asarray(point.latents[name].mask).reshape(chains, -1).argmax(axis=1)
-    np.testing.assert_allclose(point.joint.of_all()[:, 0], np.asarray(log_density)[index], rtol=1e-4)
+    found = np.asarray(point.latents[name].mask).reshape(chains, -1)
+    error = np.sqrt(expected * (1 - expected) / chains)
+    assert np.abs((found.mean(axis=0) - expected) / error).max() < 4.0
+    # The density that goes with each draw is its own.
+    by_way = log_density[:, found.argmax(axis=1)]
+    np.testing.assert_allclose(np.abs(np.asarray(point.joint.of_all()[:, 0]) - by_way).min(axis=0), 0.0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("chain", "windows"), [(CTC, 0), (Off, 1), (Masks, 0)])
