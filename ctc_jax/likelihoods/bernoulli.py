@@ -1,12 +1,13 @@
 """Binary pixels, independent given the latents. Tests: test_bernoulli.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
+from ctc_jax.likelihoods.factored import Factored, Features
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 from ctc_jax.likelihoods.scale import ScaleOptions
 from ctc_jax.options import OptionError, Options, option
@@ -16,15 +17,17 @@ class Bernoulli(nn.Module):
     """One logit for each pixel and channel.
 
     Attributes:
+      factored: takes features that are not multiplied out yet.
       channels: of the images.
       output_layer: whether a dense layer makes the logits of the features; else the features are the logits.
     """
 
+    factored: ClassVar[bool] = True
     channels: int
     output_layer: bool = True
 
     @nn.compact
-    def __call__(self, features: Float[Array, "*batch height width features"]) -> IndependentPixels:
+    def __call__(self, features: Features) -> IndependentPixels:
         """The distribution on images of levels 0 and 1.
 
         Raises:
@@ -32,6 +35,7 @@ class Bernoulli(nn.Module):
         """
         if not self.output_layer:
             _check_features(features.shape[-1], self.channels)
+            features = features.product if isinstance(features, Factored) else features
             return IndependentPixels(PixelBernoulli(features.astype(jnp.float32)))
         zeros, ones = (0.0,) * self.channels, (8.0,) * self.channels
         (logits,) = OutputLayer((ones,), (zeros,), name="output")(features)

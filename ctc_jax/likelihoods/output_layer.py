@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ctc_jax.distributions import MaskGroup
 from ctc_jax.likelihoods.affine import affine
+from ctc_jax.likelihoods.factored import Factored, Features
 
 
 class OutputLayer(nn.Module):
@@ -32,7 +33,7 @@ class OutputLayer(nn.Module):
     mean_over: tuple[MaskGroup, ...] = ()
 
     @nn.compact
-    def __call__(self, features: Float[Array, "*batch height width features"]) -> tuple[Float[Array, "_ _"], ...]:
+    def __call__(self, features: Features) -> tuple[Float[Array, "_ _"], ...]:
         """Products in the features' dtype, sums in float32.
 
         Raises:
@@ -44,8 +45,12 @@ class OutputLayer(nn.Module):
         normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal", in_axis=1, out_axis=0)
         kernel = self.param("kernel", lambda *of: normal(*of) * std[:, None], (len(units), features.shape[-1]))
         bias = self.param("bias", lambda *_: start)
-        weights = (kernel * units[:, None]).astype(features.dtype)
         ends = list(accumulate(len(group) for group in self.units))[:-1]
+        if isinstance(features, Factored):
+            if len(units) < features.shape[-1] and not self.mean_over:
+                return tuple(jnp.split(features.through(kernel * units[:, None], bias * units), ends))
+            features = features.product
+        weights = (kernel * units[:, None]).astype(features.dtype)
         parts = list(zip(jnp.split(weights, ends), jnp.split(bias * units, ends), strict=True))
         means = self.mean_over or (MaskGroup(1),) * len(parts)
         outputs = [None] * len(parts)

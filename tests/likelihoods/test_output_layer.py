@@ -1,8 +1,10 @@
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 
 from ctc_jax.distributions import MaskGroup
+from ctc_jax.likelihoods.factored import FactoredDense
 from ctc_jax.likelihoods.output_layer import OutputLayer, values_last
 
 
@@ -62,3 +64,32 @@ def test_each_group_starts_with_its_gain(gains, expected):
     for part, gain in zip((kernel[:2000], kernel[2000:]), expected, strict=True):
         # A product of 25 features of variance 1 has standard deviation 5 times the kernel's.
         assert abs(5 * part.std() / gain - 1) < 4.5 / np.sqrt(2 * part.size)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 6])
+def test_features_that_are_not_multiplied_out_give_the_same_outputs_and_gradients(outputs):
+    """With fewer outputs than features, and with more."""
+    dense, layer = FactoredDense((2, 3, 4)), OutputLayer(((8.0,) * outputs, (2.0,)), ((0.5,) * outputs, (1.0,)))
+    hidden = jax.random.normal(jax.random.key(0), (5, 7))
+    parameters = dense.init(jax.random.key(1), hidden)
+    parameters["params"]["bias"] = jax.random.normal(jax.random.key(2), (24,))
+    upper = layer.init(jax.random.key(3), dense.apply(parameters, hidden))
+
+    def summed(parameters, upper, hidden, multiplied):
+        features = dense.apply(parameters, hidden)
+        first, second = layer.apply(upper, features.product if multiplied else features)
+        return jax.numpy.sum(jax.numpy.sin(first)) + jax.numpy.sum(jax.numpy.cos(second)), (first, second)
+
+    grad = jax.jit(jax.grad(summed, (0, 1, 2), has_aux=True), static_argnums=3)
+    found, expected = (grad(parameters, upper, hidden, multiplied) for multiplied in (False, True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), found, expected)
+
+
+def test_a_dense_layer_not_applied_yet_is_that_of_flax():
+    hidden = jax.random.normal(jax.random.key(0), (5, 7))
+    dense, flax = FactoredDense((2, 3, 4)), nn.Dense(24)
+    ours, theirs = (layer.init(jax.random.key(1), hidden) for layer in (dense, flax))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    np.testing.assert_allclose(
+        dense.apply(ours, hidden).product, flax.apply(theirs, hidden).reshape(5, 2, 3, 4), rtol=1e-5, atol=1e-6
+    )

@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Integer
 from numpyro.distributions import Distribution
 
+from ctc_jax.likelihoods.factored import FactoredDense
 from ctc_jax.models.networks.one_latent import OneLatent
 
 
@@ -32,7 +33,7 @@ class MLPNetwork(OneLatent):
         self.down = [nn.Dense(self.width, dtype=self.dtype) for _ in range(self.blocks)]
         self.up = [nn.Dense(self.width, dtype=self.dtype) for _ in range(self.blocks)]
         height, width, _ = self.image_shape
-        self.out = nn.Dense(height * width * self.features, dtype=self.dtype)
+        self.out = FactoredDense((height, width, self.features))
 
     def hidden(self, images: Integer[Array, "batch height width channels"]) -> Float[Array, "batch features"]:
         """The last hidden layer of the encoder."""
@@ -46,5 +47,5 @@ class MLPNetwork(OneLatent):
         hidden = code.astype(self.dtype)
         for layer in self.up:
             hidden = self.activation(layer(hidden))
-        height, width, _ = self.image_shape
-        return self.likelihood(self.out(hidden).reshape(-1, height, width, self.features))
+        features = self.out(hidden)
+        return self.likelihood(features if getattr(self.likelihood, "factored", False) else features.product)
