@@ -9,6 +9,9 @@ from ctc_jax.evaluation.masks import THRESHOLD
 # A layer that costs less than the last is hardly used, whatever it is made of.
 SAME, UNUSED, FREE = 0.01, 0.01, 0.1
 
+# Ranks that are uneven but spread as even ones by this much tell neither of a narrow q nor of a wide one.
+SHAPE = 0.1
+
 Figures = Mapping[str, float | str]
 
 
@@ -49,7 +52,13 @@ def miscalibrated(figures: Figures) -> list[str]:
     for layer in (name.removeprefix(prefix) for name in figures if name.startswith(prefix)):
         chance, spread = figures[f"{prefix}{layer}"], figures[f"rank_spread/{layer}"]
         if chance < CERTAIN:
-            how = "too narrow or beside it" if spread > 1 else "too wide"
+            how = (
+                "of another shape"
+                if abs(spread - 1) < SHAPE
+                else "too narrow or beside it"
+                if spread > 1
+                else "too wide"
+            )
             of = layer.replace("_", " ")
             found.append(f"q is not the posterior by the ranks of {of}: p = {chance:.2g}, spread {spread:.2f}, {how}")
     return found

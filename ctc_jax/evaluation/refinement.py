@@ -41,8 +41,9 @@ def refinement_statistics(
     Returns:
       `inference/<method>/start_nats`, `.../end_nats`, `.../gain_nats`: mean log p(x, z) where the recognition
         model left the latents, at the last move, and the difference; none is a bound on log p(x). `.../acceptance`, and
-        `.../wall_seconds` with compilation. Of chains: `.../r_hat` and `.../effective_samples`, of the worst number of
-        an image on average over images, and `.../unmixed_share`, of numbers whose R-hat is above 1.01.
+        `.../wall_seconds` with compilation. Of chains: `.../effective_samples`, the median over numbers of all
+        images; `.../r_hat` of the worst number of an image, the median over images; `.../unmixed_share`, of numbers
+        whose R-hat is above 1.01.
 
     Raises:
       UserError: chains diverged, or the model is not served.
@@ -64,13 +65,12 @@ def refinement_statistics(
 
 
 def _mixing(found: Inferred) -> dict[str, float]:
-    """Of numbers m * s that vary: one that is the same in all draws has neither."""
-    effective = _of_images(found.effective_samples())
-    numbers = {"effective_samples": np.nanmin(effective, axis=1).mean()}
+    """Of numbers m * s. One that is the same in all draws is NaN in both: its chains agree, and it tells no size."""
+    numbers = {"effective_samples": np.nanmedian(_of_images(found.effective_samples()))}
     if found.log_joint.shape[1] > 1:
-        ratio = _of_images(found.potential_scale_reduction())
-        numbers["r_hat"] = np.nanmax(ratio, axis=1).mean()
-        numbers["unmixed_share"] = np.mean(ratio[np.isfinite(ratio)] > MIXED)
+        ratio = np.nan_to_num(_of_images(found.potential_scale_reduction()), nan=1.0, posinf=np.inf)
+        numbers["r_hat"] = np.median(ratio.max(axis=1))
+        numbers["unmixed_share"] = np.mean(ratio > MIXED)
     return numbers
 
 

@@ -15,7 +15,9 @@ def test_a_layer_that_costs_nothing_is_hardly_used():
     assert notes({**QUIET, "kl_nats/z": -0.02}) == ["z is hardly used: it costs 0 nats an image"]
 
 
-@pytest.mark.parametrize(("spread", "words"), [(1.4, "too narrow or beside it"), (0.7, "too wide")])
+@pytest.mark.parametrize(
+    ("spread", "words"), [(1.4, "too narrow or beside it"), (0.7, "too wide"), (0.96, "of another shape")]
+)
 def test_a_q_that_is_not_calibrated_is_said_to_be_what_it_is(spread, words):
     (found,) = notes({**QUIET, "calibration_p_value/z": 1e-9, "rank_spread/z": spread})
     assert found == f"q is not the posterior by the ranks of z: p = 1e-09, spread {spread:.2f}, {words}"

@@ -30,9 +30,9 @@ def test_numbers_are_those_of_the_chains(given):
     assert of["end_nats"] == pytest.approx(found.log_joint[-1].mean(), rel=1e-5)
     assert of["acceptance"] == pytest.approx(found.acceptance.mean(), rel=1e-5)
     ratio = found.potential_scale_reduction()["z"]
-    assert of["r_hat"] == pytest.approx(ratio.max(axis=1).mean(), rel=1e-5)
+    assert of["r_hat"] == pytest.approx(np.median(ratio.max(axis=1)), rel=1e-5)
     assert of["unmixed_share"] == pytest.approx((ratio > 1.01).mean())
-    assert of["effective_samples"] == pytest.approx(found.effective_samples()["z"].min(axis=1).mean(), rel=1e-5)
+    assert of["effective_samples"] == pytest.approx(np.median(found.effective_samples()["z"]), rel=1e-5)
     assert of["wall_seconds"] > 0
 
 
