@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from ctc_jax.sums import keep_sums_right
+
 __all__ = ["Run", "load"]
 __version__ = "0.1.0"
+
+keep_sums_right()
 
 
 def __getattr__(name: str) -> Any:

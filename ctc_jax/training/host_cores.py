@@ -5,8 +5,9 @@ import os
 import jax
 import jaxlib.version
 
+from ctc_jax.sums import FUSION_FLAG
+
 DEVICES_FLAG = "--xla_force_host_platform_device_count"
-FUSION_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 
 # Images a device at least: with fewer, what a step costs besides them is no longer small.
 SHARE = 16
@@ -41,8 +42,9 @@ def use_host_cores(devices: int, batch_size: int) -> None:
             return
     else:
         devices = jax.config.jax_num_cpu_devices
-    if devices < cores and jaxlib.version.__version_info__[:2] == (0, 10) and FUSION_FLAG not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {FUSION_FLAG}=-individual_convolution".strip()
+    sums = f"{FUSION_FLAG}=-reduce"
+    if devices < cores and jaxlib.version.__version_info__[:2] == (0, 10) and sums in flags.split():
+        os.environ["XLA_FLAGS"] = flags.replace(sums, f"{sums},-individual_convolution")
 
 
 def host_devices(cores: int, batch_size: int) -> int:
