@@ -153,6 +153,29 @@ def test_killed_and_interrupted_runs_end_with_the_bits_of_an_uninterrupted_one(e
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(f"mnist_bernoulli.py:{preset}" for preset in ("iwae", "rws", "semi_amortized", "predictive_coding")),
+        "mnist_sgld.py",
+    ],
+)
+def test_ways_to_learn_train_evaluate_and_load(environment, pixels, tmp_path, config):
+    import ctc_jax
+
+    workdir = tmp_path / "run"
+    arguments = [f"--config=configs/{config}", *TINY[1:], f"--config.data.npz.path={pixels}", f"--workdir={workdir}"]
+    code, output = launch(environment, *arguments)
+    assert code == 0, output
+    tested = [line for line in ctc_jax.load(workdir).history if line["split"] == "test"]
+    assert np.isfinite(tested[-1]["elbo_nats"])
+    assert tested[-1]["elbo_nats"] <= tested[-1]["importance_bound_nats"] + 1.0
+    kept = [int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()]
+    assert len(kept) == 6 if "sgld" in config else len(kept) in (2, 3)
+    assert ctc_jax.load(workdir, step=min(kept)).step == min(kept)
+
+
+@pytest.mark.slow
 def test_two_runs_on_one_workdir(environment, pixels, tmp_path):
     run = tmp_path / "run"
     long = [*TINY, f"--config.data.npz.path={pixels}", f"--workdir={run}", "--config.train.steps=1000000"]
