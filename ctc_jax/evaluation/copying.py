@@ -71,4 +71,4 @@ def compare_copies(samples: Nearest, unseen: Nearest) -> dict[str, float]:
 def copying_picture(samples: Images, found: Nearest, corpus: Images, levels: int) -> Picture:
     """The samples that are nearest to a training image, each beside it."""
     rows = np.argsort(found.distance, kind="stable")[:PAIRS]
-    return pair_grid(samples[rows], corpus[found.row[rows]], levels=levels, labels=("sample", "nearest training image"))
+    return pair_grid(samples[rows], corpus[found.row[rows]], levels=levels, labels=("sample", "nearest"))

@@ -21,7 +21,7 @@ CAPTIONS = {
     **latent_pictures.CAPTIONS,
     "refinement": "Each row a test image and the likelihood's mean at the recognition model's center and after so "
     "many moves of the method that inference.name chooses",
-    "copying": "The samples that are nearest to a training image in the first of the feature spaces, each beside it",
+    "copying": "The samples nearest to a training image, in the first of the feature spaces, each beside that image",
     "calibration": "Ranks of the model's own latents among draws of q given their images: even, and so within the band "
     "in 99 of 100 cases, where q is the posterior; high at both ends q is too narrow, in the middle too wide",
 }

@@ -61,6 +61,7 @@ def test_the_picture_has_the_image_the_start_and_the_end(given):
         np.testing.assert_allclose([row[column] for row in cells], 255 * np.asarray(expected), atol=0.51)
 
 
+@pytest.mark.slow
 def test_masks_are_moved_and_shown(make_model, randomize, binary_images):
     model = make_model("mask_vae", latent="ctc", latents=2)
     params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.5)
