@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy.special import logsumexp
 
+from ctc_jax import posteriors
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked, MaskedDistribution, standard
 from ctc_jax.errors import UserError
@@ -14,6 +15,8 @@ from ctc_jax.evaluation.gap import Gap, gap, gap_statistics, recognition_leaves
 from ctc_jax.evaluation.options import EvaluateOptions
 from ctc_jax.gradients import REGISTRY
 from ctc_jax.inference import AnnealingOptions
+from ctc_jax.models import ChainModel
+from ctc_jax.models.networks.one_latent import OneLatent
 from ctc_jax.options import OptionError
 from tests import toys
 from tests.models.conftest import binary_images, make_model, randomize
@@ -76,6 +79,29 @@ def test_all_parts_are_those_of_a_linear_gaussian_model(found):
     np.testing.assert_allclose(found.best_elbo, best, atol=0.04)
     np.testing.assert_allclose(found.elbo, amortized, atol=0.4)
     np.testing.assert_allclose(found.approximation.mean(), (log_likelihood - best).mean(), atol=0.04)
+
+
+class Amortized(OneLatent):
+    """The same with a recognition family that sees the pixels."""
+
+    def hidden(self, images):
+        return images.reshape(len(images), -1).astype(jnp.float32)
+
+    def decode(self, code):
+        return dist.Normal((code @ WEIGHTS.T).reshape(-1, 2, 2, 1), NOISE).to_event(3)
+
+
+def test_a_family_that_holds_the_posterior_has_no_approximation_gap():
+    posterior = posteriors.build({"name": "full"})(2)
+    model = ChainModel(Amortized(None, posterior, (2, 2, 1), 255))
+    params = jax.jit(model.init)(jax.random.key(0))
+    options = {"steps": 200, "learning_rate": 0.02, "samples": 500}
+    numbers = gap(model, params, jax.random.key(0), BATCH, annealing=None, **options)
+    log_likelihood, best_diagonal, _ = truth()
+    # At the posterior itself every weight is p(x).
+    np.testing.assert_allclose(numbers.best_elbo, log_likelihood, atol=0.02)
+    assert (numbers.best_elbo - best_diagonal).min() > 0.05
+    assert numbers.amortization.min() > 0.3
 
 
 def test_the_parts_add_up_and_have_the_errors_of_means_over_images(found):
