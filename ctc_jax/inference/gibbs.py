@@ -81,9 +81,9 @@ def _visit(model, site, highest, params, key, window, point, batch, beta):
         present = jnp.argmax(jnp.all(every == masks[window][None], axis=-1))
         shift = jnp.arange(site.categories)
         every = every[(present + shift) % site.categories]
-        # Gates have one value, and an off state has none: nothing goes round there.
         rows = latent.value.reshape(site.dimensions, -1)
-        carried = jax.random.bernoulli(key_carried) & (rows.shape == masks.shape and site.valued)
+        # An off state has no value: nothing goes round where there is one, nor where a gate has its single value.
+        carried = jax.random.bernoulli(key_carried) & (rows.shape == masks.shape)
         turned = jax.vmap(lambda by: jnp.roll(rows[window], carried * by))(shift)
 
         def placed(alternative):
