@@ -18,6 +18,8 @@ SHORT = {
     "annealed_hamiltonian": {"bridges": 2},
     "semi_amortized": {"steps": 2},
 }
+# Those whose weights are of momenta too.
+AUXILIARY = ("hamiltonian", "annealed_hamiltonian")
 
 
 def case(likelihood, posterior):
