@@ -11,7 +11,7 @@ from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked, MaskedDistribution
 from ctc_jax.models.position_posterior import PositionPosterior
-from ctc_jax.posteriors import AbstractPosterior
+from ctc_jax.posteriors import AbstractPosterior, PathPosterior
 
 Features = Any
 Hidden = Any
@@ -106,3 +106,17 @@ class BottomUpChain(Chain, Protocol):
 
     def ascend(self, name: str, features: Features, latent: Masked) -> Features:
         """What the posterior of the latent above sees."""
+
+
+@runtime_checkable
+class PathChain(Chain, Protocol):
+    """A chain whose latents, all without masks, may be moved together once they are drawn.
+
+    Attributes:
+      trajectory: what moves them; None where nothing does.
+    """
+
+    trajectory: PathPosterior | None
+
+    def trajectory_features(self, features: Features) -> Float[Array, "batch features"]:
+        """What the trajectory sees of what `encode` found."""

@@ -13,8 +13,9 @@ from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, Pathwise, PerSite
-from ctc_jax.models.chain import Chain
+from ctc_jax.models.chain import Chain, PathChain
 from ctc_jax.models.estimated_bound import estimated_bound
+from ctc_jax.models.joint_path import joined, walk_and_move
 from ctc_jax.models.model import Params
 from ctc_jax.models.orders import BottomUp, Generation, TopDown
 from ctc_jax.models.trace import END, Bound, Joint, Latents, Schedule, Trace
@@ -78,7 +79,11 @@ class ChainModel:
         batch = Batch(image, jnp.zeros((1,), jnp.int32))
 
         def meet_every_layer(chain: Chain) -> Distribution:
-            return walk(self.inference(chain, batch), centered).pixels
+            steps = self.inference(chain, batch)
+            trace = walk(steps, centered)
+            if _has_path(chain):
+                chain.trajectory.meet(joined(trace.latents, chain), chain.trajectory_features(steps.features))
+            return trace.pixels
 
         params = self.network.init(key, method=meet_every_layer)["params"]
         learned = {
@@ -97,14 +102,25 @@ class ChainModel:
         schedule: Schedule = END,
     ) -> Trace:
         """Latents ~ q(z|x), masks plain samples; without a key each at the center of its posterior. Those that are
-        given are scored as they are."""
+        given are scored as they are.
+
+        Raises:
+          NotImplementedError: latents are given, and the density of q is known at its own draws alone.
+        """
+        chain = self.bound_network(params)
+        if _has_path(chain) and (key is not None or given):
+            if given:
+                raise NotImplementedError(f"{type(chain.trajectory).__name__} knows the density of its own draws alone")
+            return walk_and_move(chain, key, batch, schedule)
         take = centered if key is None else sampled(key)
         take = as_given(given, take) if given else take
-        return walk(self.inference(self.bound_network(params), batch, schedule), take, batch, schedule)
+        return walk(self.inference(chain, batch, schedule), take, batch, schedule)
 
     def bound(self, params: Params, key: Key[Array, ""], batch: Batch, *, schedule: Schedule = END) -> Bound:
         """The evidence lower bound in parts, with the estimator's gradient through the masks."""
         network = self.bound_network(params)
+        if _has_path(network):
+            return self.infer(params, key, batch, schedule=schedule).bound
         return estimated_bound(
             self.inference(network, batch, schedule),
             key,
@@ -138,3 +154,7 @@ class ChainModel:
     def bound_network(self, params: Params) -> Chain:
         """The network with these parameters: a `Chain`."""
         return self.network.bind({"params": params})
+
+
+def _has_path(chain: Chain) -> bool:
+    return isinstance(chain, PathChain) and chain.trajectory is not None

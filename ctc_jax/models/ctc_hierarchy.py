@@ -1,5 +1,6 @@
 """Stochastic pooling, gates and winner-take-all at every resolution. Tests: tests/models/test_ctc_hierarchy.py."""
 
+import math
 from dataclasses import dataclass
 
 from ctc_jax.errors import nearest
@@ -10,7 +11,7 @@ from ctc_jax.models.networks.hierarchy import HierarchyNetwork
 from ctc_jax.models.orders import BottomUp, TopDown
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions, check_halving
 from ctc_jax.options import OptionError, option
-from ctc_jax.posteriors import AbstractPosterior, Family
+from ctc_jax.posteriors import AbstractPosterior, Family, PathPosterior
 from ctc_jax.posteriors.diagonal import DiagonalGaussian
 
 FAMILIES = ("gaussian", "ctc_pool", "ctc_relu", "lwta", "none")
@@ -54,10 +55,13 @@ class CTCHierarchy(ModelOptions):
         masks = None if gaussian else codes.code(self.top, shared.latents, self.categories, self.top_beta)
         families = self._families()
         self._check_posterior(setting.posterior, families)
+        together = any(families) and isinstance(setting.posterior(1), PathPosterior)
+        code = DiagonalGaussian(shared.latents) if together else setting.posterior(shared.latents)
         network = HierarchyNetwork(
-            top=setting.posterior(shared.latents) if gaussian else masks,
+            top=code if gaussian else masks,
             families=families,
             drawn_by=(None,) * self.levels,
+            trajectory=None,
             width=shared.width,
             blocks=shared.blocks,
             channels=self.channels,
@@ -76,15 +80,26 @@ class CTCHierarchy(ModelOptions):
             change = isinstance(family, DiagonalGaussian) or not isinstance(families[level], Unmasked)
             return None if change else family.clone(gain=network.gain)
 
-        network = network.clone(drawn_by=tuple(drawn_by(level) for level in range(self.levels)))
+        if together:
+            numbers = shared.latents + sum(math.prod(network.unit_shape(level)) for level in network.levels.values())
+            network = network.clone(trajectory=setting.posterior(numbers))
+        else:
+            network = network.clone(drawn_by=tuple(drawn_by(level) for level in range(self.levels)))
         return ChainModel(network, TopDown if network.top_down else BottomUp)
 
     def _check_posterior(self, posterior: Family, families: tuple[MaskedLayer | None, ...]) -> None:
         if self.top != "gaussian" and not any(isinstance(family, Unmasked) for family in families):
             posterior.check_idle()
-        elif any(families) or self.inference != "top_down":
-            why = "others need log p(x, z), known of one latent alone: families=none with inference=top_down"
+        elif (
+            self.top != "gaussian"
+            or self.inference != "top_down"
+            or not all(of in (None, Unmasked()) for of in families)
+        ):
+            why = "others need log p(x, z) of latents without masks, and inference=top_down"
             posterior.check(lambda family: not family.needs_log_joint, why)
+        elif any(families):
+            why = "others need log p(x, z) of one latent alone, families=none"
+            posterior.check(lambda family: not family.needs_log_joint or isinstance(family, PathPosterior), why)
 
     def _families(self) -> tuple[MaskedLayer | None, ...]:
         names = self.families.replace(" ", "").split(",")

@@ -4,7 +4,6 @@ Tests: tests/posteriors/test_annealed_hamiltonian.py.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -14,11 +13,11 @@ from jaxtyping import Array, Float, Key
 
 from ctc_jax.options import Options, option
 from ctc_jax.posteriors.diagonal import DiagonalGaussian
-from ctc_jax.posteriors.leapfrog import UNROLL, force_of, leapfrog
-from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
+from ctc_jax.posteriors.leapfrog import UNROLL, Density, Points, force_of, leapfrog
+from ctc_jax.posteriors.path import PathPosterior
 
 
-class AnnealedHamiltonian(AbstractPosterior):
+class AnnealedHamiltonian(PathPosterior):
     """A sample of the diagonal Gaussian, moved through densities between it and p(x, z), none of them corrected.
 
     At bridge k the momentum is refreshed in part, which leaves N(0, I) as it is, and a leapfrog step is taken on
@@ -38,7 +37,6 @@ class AnnealedHamiltonian(AbstractPosterior):
     step_size: float = 0.05
     damping: float = 0.5
     unroll: bool = True
-    needs_log_joint: ClassVar[bool] = True
 
     def setup(self) -> None:
         """Names the layers and parameters."""
@@ -50,23 +48,21 @@ class AnnealedHamiltonian(AbstractPosterior):
         self.damped = self.param("damped", nn.initializers.constant(kept), ())
         self.increments = self.param("increments", nn.initializers.zeros, (self.bridges + 1,))
 
-    def __call__(
+    def moved(
         self,
         key: Key[Array, ""],
+        latent: Points,
         hidden: Float[Array, "batch features"],
-        prior: dist.Distribution,
-        log_joint: LogJoint | None = None,
-    ) -> PosteriorDraw:
-        """`log_q` is that of the whole path less that of the reversed one, whose weights have the mean p(x)."""
-        first = self.start.distribution(hidden)
-        key_latent, key_momentum = jax.random.split(key)
-        latent = first.sample(key_latent)
-        log_q = first.log_prob(latent)
-        noise = jax.random.normal(key_momentum, (self.bridges + 1, *latent.shape))
+        log_first: Density,
+        log_joint: Density,
+    ) -> tuple[Points, Float[Array, "batch latents"]]:
+        """Each step takes off what log N(v | 0, I) gains by it."""
+        del hidden
+        noise = jax.random.normal(key, (self.bridges + 1, *latent.shape))
         kept, standard = nn.sigmoid(self.damped), dist.Normal()
         # Of one increment more than there are bridges: the last density is not yet p(x, z).
         inverse_temperatures = jnp.cumsum(nn.softmax(self.increments))[:-1]
-        force_of_first, force_of_last = force_of(first.log_prob), force_of(log_joint)
+        force_of_first, force_of_last = force_of(log_first), force_of(log_joint)
 
         def move(carry, of_bridge):
             latent, momentum = carry
@@ -78,16 +74,11 @@ class AnnealedHamiltonian(AbstractPosterior):
             refreshed = kept * momentum + jnp.sqrt(1.0 - kept**2) * fresh
             step = jnp.exp(self.log_step + self.slope * beta)[None]
             latent, momentum, _ = leapfrog(force_at, latent, refreshed, force_at(latent), step)
-            gain = (standard.log_prob(momentum) - standard.log_prob(refreshed)).sum(axis=-1)
-            return (latent, momentum), gain
+            return (latent, momentum), standard.log_prob(momentum) - standard.log_prob(refreshed)
 
         bridges = (inverse_temperatures, noise[1:])
         (latent, _), gains = jax.lax.scan(move, (latent, noise[0]), bridges, unroll=self.unroll)
-        return PosteriorDraw(latent, log_q - gains.sum(axis=0), None)
-
-    def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
-        """The mean of the Gaussian where the path begins."""
-        return self.start.center(hidden)
+        return latent, -gains.sum(axis=0)
 
 
 @dataclass(frozen=True)

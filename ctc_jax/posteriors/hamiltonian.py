@@ -2,7 +2,6 @@
 arXiv:1805.11328). Tests: tests/posteriors/test_hamiltonian.py."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -13,8 +12,8 @@ from jaxtyping import Array, Float, Key
 from ctc_jax.options import Options, option
 from ctc_jax.posteriors.diagonal import DiagonalGaussian
 from ctc_jax.posteriors.flow import SMALL
-from ctc_jax.posteriors.leapfrog import UNROLL, force_of, leapfrog
-from ctc_jax.posteriors.posterior import AbstractPosterior, LogJoint, PosteriorDraw
+from ctc_jax.posteriors.leapfrog import UNROLL, Density, Points, force_of, leapfrog
+from ctc_jax.posteriors.path import PathPosterior
 
 
 class ReverseModel(nn.Module):
@@ -36,7 +35,7 @@ class ReverseModel(nn.Module):
         return dist.Normal(loc, jnp.exp(jnp.clip(log_scale, -4.0, 4.0))).to_event(1)
 
 
-class Hamiltonian(AbstractPosterior):
+class Hamiltonian(PathPosterior):
     """A sample of the diagonal Gaussian, moved by leapfrog steps on log p(x, z) with a momentum drawn from N(0, I).
 
     The dynamics preserve volume: log q(z, v | x) is that of where they began; a learned r(v | x, z) is taken off it.
@@ -56,7 +55,6 @@ class Hamiltonian(AbstractPosterior):
     width: int = 64
     tempering: bool = False
     unroll: bool = True
-    needs_log_joint: ClassVar[bool] = True
 
     def setup(self) -> None:
         """Names the layers."""
@@ -68,18 +66,17 @@ class Hamiltonian(AbstractPosterior):
             # sigmoid(1) = 0.73 of the precision.
             self.coldness = self.param("coldness", nn.initializers.constant(1.0), ())
 
-    def __call__(
+    def moved(
         self,
         key: Key[Array, ""],
+        latent: Points,
         hidden: Float[Array, "batch features"],
-        prior: dist.Distribution,
-        log_joint: LogJoint | None = None,
-    ) -> PosteriorDraw:
-        """`log_q` is log q(z, v | x) - log r(v | x, z), whose weights have the mean p(x)."""
-        key_latent, key_momentum = jax.random.split(key)
-        latent, log_q, _ = self.start(key_latent, hidden, prior)
-        drawn = jax.random.normal(key_momentum, latent.shape)
-        log_q += dist.Normal().log_prob(drawn).sum(axis=-1)
+        log_first: Density,
+        log_joint: Density,
+    ) -> tuple[Points, Float[Array, "batch latents"]]:
+        """The path adds log N(v | 0, I) at its start, less log r(v | x, z) at its end."""
+        del log_first
+        drawn = jax.random.normal(key, latent.shape)
         warmth, force_at = self.warmth(), force_of(log_joint)
 
         def move(carry, of_step):
@@ -90,8 +87,8 @@ class Hamiltonian(AbstractPosterior):
         start = (latent, warmth[0] * drawn, force_at(latent))
         moves = (self.log_steps, warmth[1:] / warmth[:-1])
         (latent, momentum, _), _ = jax.lax.scan(move, start, moves, unroll=self.unroll)
-        log_reverse = self.reverse(latent, hidden.astype(jnp.float32)).log_prob(momentum)
-        return PosteriorDraw(latent, log_q - log_reverse, None)
+        reverse = self.reverse(latent, hidden.astype(jnp.float32)).base_dist
+        return latent, dist.Normal().log_prob(drawn) - reverse.log_prob(momentum)
 
     def warmth(self) -> Float[Array, " times"]:
         """What momenta are larger by before each step and after the last: 1 / sqrt(b), falling with the square of the
@@ -101,11 +98,9 @@ class Hamiltonian(AbstractPosterior):
         first = jax.lax.rsqrt(nn.sigmoid(self.coldness))
         return first + (1.0 - first) * (jnp.arange(self.steps + 1) / self.steps) ** 2
 
-    def center(self, hidden: Float[Array, "batch features"]) -> Float[Array, "batch latents"]:
-        """The mean of the Gaussian where the dynamics begin; the reverse model is met too."""
-        latent = self.start.center(hidden)
+    def meet(self, latent: Points, hidden: Float[Array, "batch features"]) -> None:
+        """The reverse model's."""
         self.reverse(latent, hidden.astype(jnp.float32))
-        return latent
 
 
 @dataclass(frozen=True)

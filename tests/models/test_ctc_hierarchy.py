@@ -39,6 +39,8 @@ def build(make_model, randomize):
             for name in params:
                 if name.startswith(("posteriors", "priors", "drawn_by", "top")):
                     params[name] = jax.tree.map(lambda leaf: 0.3 * leaf, params[name])
+            if "reverse" in params.get("trajectory", {}):
+                params["trajectory"]["reverse"] = jax.tree.map(lambda leaf: 0.3 * leaf, params["trajectory"]["reverse"])
             made[case] = model, params
         return made[case]
 
@@ -115,6 +117,8 @@ def case(*, slow=False, **changes):
         case(families="gaussian", posterior="full", patch=2),
         case(families="gaussian", slow=True),
         *(case(families="gaussian", posterior=name, patch=2, slow=True) for name in FLOWS),
+        case(families="gaussian", posterior="hamiltonian", slow=True),
+        case(families="gaussian", posterior="annealed_hamiltonian", slow=True),
         case(families="gaussian", posterior="radial", patch=2, inference="bottom_up", slow=True),
         case(families="ctc_pool,gaussian", posterior="full", inference="bottom_up", slow=True, **TWO),
         case(families="gaussian", posterior="coupling", top="ctc", latents=2, slow=True),
@@ -353,15 +357,22 @@ def test_what_does_not_fit_is_refused(make_model, changes, words):
         make_model("ctc_hierarchy", **changes)
 
 
+FITTING = "diagonal, full, planar, radial, iaf, coupling, neural_spline"
+
+
 @pytest.mark.parametrize(
-    "changes", [{}, {"families": "gaussian", "top": "ctc"}, {"families": "none", "inference": "bottom_up"}]
+    ("posterior", "changes", "words"),
+    [
+        ("hamiltonian", {}, f"{FITTING} (others need log p(x, z) of latents without masks"),
+        ("hamiltonian", {"families": "gaussian", "top": "ctc"}, f"{FITTING} (others"),
+        ("annealed_hamiltonian", {"families": "none", "inference": "bottom_up"}, f"{FITTING} (others"),
+        ("semi_amortized", {"families": "gaussian"}, f"{FITTING}, hamiltonian, annealed_hamiltonian (others"),
+    ],
 )
-def test_a_posterior_that_needs_the_joint_density_is_refused_and_those_that_fit_are_listed(make_model, changes):
-    """The latent is drawn first or last of many: what is below it is not known."""
-    words = "diagonal, full, planar, radial, iaf, coupling, neural_spline (others need log p(x, z)"
-    with pytest.raises(ConfigError, match=rf"^config\.posterior\.name is 'hamiltonian'; allowed: {re.escape(words)}"):
-        make_model("ctc_hierarchy", posterior="hamiltonian", **changes)
-    make_model("ctc_hierarchy", families="none", posterior="hamiltonian")
+def test_a_posterior_that_does_not_fit_is_refused_and_those_that_do_are_listed(make_model, posterior, changes, words):
+    with pytest.raises(ConfigError, match=rf"^config\.posterior\.name is '{posterior}'; allowed: {re.escape(words)}"):
+        make_model("ctc_hierarchy", posterior=posterior, **changes)
+    make_model("ctc_hierarchy", families="none", posterior=posterior)
 
 
 @pytest.mark.parametrize("inference", ONE_IS_SLOW)

@@ -54,6 +54,7 @@ def trained(config):
             id="doubly_reparameterized hierarchy",
             marks=pytest.mark.slow,
         ),
+        pytest.param({**GAUSSIAN, "posterior__name": "hamiltonian"}, id="moved hierarchy", marks=pytest.mark.slow),
         pytest.param({**HIERARCHY, **WAKE}, id="reweighted_wake_sleep of a hierarchy", marks=pytest.mark.slow),
         pytest.param(
             {**HIERARCHY, **WAKE, "model__ctc_hierarchy__inference": "bottom_up"},
@@ -77,6 +78,7 @@ def test_an_objective_moves_every_parameter(tiny, changes):
             r"weighted\.gradient is 'doubly.* diagonal, full, ",
         ),
         ({**VAE, **STICKING, "posterior__name": "hamiltonian"}, r"elbo\.gradient is 'stick.* own draws alone$"),
+        ({**GAUSSIAN, **DOUBLY, "posterior__name": "hamiltonian"}, r"gradient is 'doubly.* own draws alone$"),
         ({**MASKS, **DOUBLY}, r"importance_weighted\.gradient is .*; allowed: total: .* masks of z$"),
         ({**MASKS, **CODING}, r"objective\.name is 'predictive_coding'; .* moves no values: z has masks$"),
         ({**VAE, **CODING, "model__name": "class_conditional"}, r"'predictive_coding'; .* label comes with the image$"),

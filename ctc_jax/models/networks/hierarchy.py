@@ -22,7 +22,7 @@ from ctc_jax.layers.unit_head import UnitHead
 from ctc_jax.layers.units import Units
 from ctc_jax.models.chain import Amortized
 from ctc_jax.models.position_posterior import PositionPosterior
-from ctc_jax.posteriors import AbstractPosterior
+from ctc_jax.posteriors import AbstractPosterior, PathPosterior
 
 TOP = "top"
 
@@ -49,6 +49,7 @@ class HierarchyNetwork(nn.Module):
       families: what masks each level, from the image upwards; None is a level without a latent.
       drawn_by: of each level the recognition family of the units at one position of its features, where there are no
         masks; None is a change of the prior, a diagonal Gaussian.
+      trajectory: what moves all latents together, where none has masks and inference is top-down; or None.
       image_shape: height, width, channels.
       maximum: the highest pixel level, 2**bits - 1.
       width: channels of a convolution.
@@ -69,6 +70,7 @@ class HierarchyNetwork(nn.Module):
     top: AbstractPosterior | DenseCTC
     families: tuple[MaskedLayer | None, ...]
     drawn_by: tuple[AbstractPosterior | None, ...]
+    trajectory: PathPosterior | None
     image_shape: tuple[int, int, int]
     maximum: int
     width: int
@@ -242,6 +244,10 @@ class HierarchyNetwork(nn.Module):
     def pixels(self, hidden: Features) -> Distribution:
         """p(x | everything)."""
         return self.likelihood(depth_to_space(positionwise(self.out, self.activation(hidden)), self.patch))
+
+    def trajectory_features(self, features: dict[str, Features]) -> Float[Array, "batch features"]:
+        """Those of the top code, which come of all."""
+        return self.activation(features[TOP]).reshape(len(features[TOP]), -1)
 
     def _top_posterior(self, features, prior, step):
         hidden = self.activation(features).reshape(len(features), -1)
