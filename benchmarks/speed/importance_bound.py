@@ -71,7 +71,9 @@ def prepare(directory: Path, images: int, device: str) -> float:
 def workers(directory: Path, samples: int, device: str, chunks: tuple[int, ...]) -> dict[str, Worker]:
     """A process for our side, and one for each way of PyTorch's."""
     common = [str(directory), str(samples)]
-    found = {"JAX": Worker(["-m", "benchmarks.speed.importance_bound", "--worker", *common])}
+    # An empty cache, so that the peak of memory includes compilation.
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(directory / f"compiled-{samples}-{len(chunks)}")}
+    found = {"JAX": Worker(["-m", "benchmarks.speed.importance_bound", "--worker", *common], cache)}
     for layers in ("written", "multiplied"):
         for chunk in chunks:
             arguments = [str(directory), layers, str(samples), str(chunk), device]
