@@ -34,7 +34,7 @@ class PredictiveCoding(AbstractObjective):
 
     method: str = option("langevin", "descent adds no noise and ends at a mode", choices=("langevin", "descent"))
     steps: int = option(20, "of the latents, all together", at_least=1)
-    step_size: float = option(0.01, "in units of the latents squared; of the latents where preconditioned", above=0)
+    step_size: float = option(0.05, "in units of the latents squared; of the latents where preconditioned", above=0)
     preconditioned: bool = option(True, "whether each number's gradient is divided by its root mean square (RMSprop)")
     unroll: bool = option(True, "whether each step is compiled on its own: as convolutions on CPUs need")
 
