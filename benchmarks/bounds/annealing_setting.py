@@ -4,6 +4,7 @@ network, by their bounds and by annealed importance sampling; about three hours 
 Runs are made by launch.py, resumed when broken off, reused when finished. Further arguments go to launch.py.
 """
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +92,8 @@ def main() -> None:
     # The paper's own step size, held.
     options = inference.AnnealingOptions(arguments.temperatures, chains=1, leapfrogs=16, step_size=0.06, tuned=False)
     start = finish(CONFIG, arguments.workdirs, overrides)
-    further = [*overrides, f"--config.train.start_from={start.workdir}"]
+    # launch.py runs in ROOT; a path from there is the same wherever the repository lies.
+    further = [*overrides, f"--config.train.start_from={os.path.relpath(start.workdir, ROOT)}"]
     runs = {preset: finish(f"{CONFIG}:{preset}", arguments.workdirs, further) for preset in arguments.presets}
     shared = (arguments.importance_samples, arguments.images, options)
     rows = [row(preset, run, *shared) for preset, run in runs.items()]
