@@ -23,7 +23,7 @@ AUXILIARY = ("hamiltonian", "annealed_hamiltonian")
 
 
 def case(likelihood, posterior):
-    slow = posterior != "annealed_hamiltonian" and likelihood not in ("ctc", "bernoulli")
+    slow = likelihood != "bernoulli" and (likelihood, posterior) != ("ctc", "annealed_hamiltonian")
     return pytest.param(likelihood, posterior, marks=[pytest.mark.slow] if slow else [])
 
 
@@ -48,8 +48,9 @@ def test_the_gradient_of_the_bound_is_that_of_central_differences(make_model, ra
     direction /= jnp.linalg.norm(direction)
     value, gradient = jax.jit(jax.value_and_grad(bound))(flat)
     at = jax.jit(lambda step: bound(flat + step * direction))
-    step = 2e-2
-    # Of fourth order: the truncation is far below what float32 leaves of a difference.
+    # Of fourth order: the truncation is far below what float32 leaves of a difference; at four times this step it would
+    # not be for semi_amortized under a narrow Gaussian, whose bound bends within 0.02.
+    step = 5e-3
     slope = (8.0 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12.0 * step)
     rounding = 3e-6 * abs(float(value)) / step
     np.testing.assert_allclose(gradient @ direction, slope, rtol=5e-3, atol=rounding)
