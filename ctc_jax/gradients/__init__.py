@@ -17,6 +17,8 @@ from ctc_jax.gradients.muprop import MuProp
 from ctc_jax.gradients.nvil import NVIL
 from ctc_jax.gradients.registry import REGISTRY, SECTION, PerSite, build
 from ctc_jax.gradients.reinmax import ReinMax
+from ctc_jax.gradients.reinmax_cv import ReinMaxCV
+from ctc_jax.gradients.reinmax_rao import ReinMaxRao
 from ctc_jax.gradients.relaxed_control import REBAR, RELAX
 from ctc_jax.gradients.rloo import RLOO
 from ctc_jax.gradients.sampled_flips import DiagonalFlips, SingleFlips
@@ -57,6 +59,8 @@ __all__ = [
     "Pathwise",
     "PerSite",
     "ReinMax",
+    "ReinMaxCV",
+    "ReinMaxRao",
     "STGumbel",
     "Score",
     "ScoreFunction",

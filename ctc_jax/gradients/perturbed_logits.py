@@ -25,7 +25,8 @@ def perturb_given(
         noise = kind.noise(key, logits.shape)
         on, off = (jax.nn.softplus(noise + jax.nn.softplus(sign * logits)) for sign in (1.0, -1.0))
         return jnp.where(masks > 0, on, -off)
-    log_waits = jnp.log(jax.random.exponential(key, logits.shape))
+    # A wait that is drawn as exactly 0, once in 2^23, would give an infinite logit, and no number for the softmax.
+    log_waits = jnp.log(jnp.maximum(jax.random.exponential(key, logits.shape), jnp.finfo(logits.dtype).tiny))
     first = jnp.sum(log_waits * masks, axis=-1, keepdims=True)
     # The sampled category's is the largest, with a Gumbel distribution of its own; the others' lie below it.
     below = -jnp.logaddexp(log_waits - _normalized(logits, kind), first)

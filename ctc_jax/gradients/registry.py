@@ -18,6 +18,8 @@ from ctc_jax.gradients.moving_average import ScoreMovingAverage
 from ctc_jax.gradients.muprop import MuProp
 from ctc_jax.gradients.nvil import NVIL
 from ctc_jax.gradients.reinmax import ReinMax
+from ctc_jax.gradients.reinmax_cv import ReinMaxCV
+from ctc_jax.gradients.reinmax_rao import ReinMaxRao
 from ctc_jax.gradients.relaxed_control import REBAR, RELAX
 from ctc_jax.gradients.rloo import RLOO
 from ctc_jax.gradients.sampled_flips import DiagonalFlips, SingleFlips
@@ -53,6 +55,8 @@ REGISTRY: dict[str, type[AbstractEstimator]] = {
     "st_gumbel": STGumbel,
     "gumbel_rao": GumbelRao,
     "reinmax": ReinMax,
+    "reinmax_rao": ReinMaxRao,
+    "reinmax_cv": ReinMaxCV,
     "daps": DAPS,
     "source_baseline": SourceBaseline,
     "source_baseline_unbiased": SourceBaselineUnbiased,
