@@ -4,7 +4,9 @@ For each depth a hierarchy is trained with reinmax; at each of `--snapshots` it 
 serves that depth draws the gradient of the ELBO of one fixed batch for 256 keys: in the layer that makes a level's mask
 logits, and on the whole recognition side. Images of `shapes` are 16 x 16, the smallest that can be halved four times,
 and made here; --data cifar10 takes three to four times as long. Fifteen minutes on one core, half of it compilation.
-Tests: tests/benchmarks/gradients/test_hierarchy.py.
+
+--exact has a hierarchy of two levels whose masks are enumerated, given the values drawn, and several settings of an
+estimator beside one another: four minutes. Tests: tests/benchmarks/gradients/test_hierarchy.py.
 """
 
 import argparse
@@ -19,9 +21,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from benchmarks.gradients import tiny
 from benchmarks.gradients.frozen import Sampler
 from benchmarks.gradients.hierarchy_plot import plot
-from benchmarks.gradients.statistics import Draws, bias, direction, noise_to_signal, squared_length
+from benchmarks.gradients.statistics import (
+    Draws,
+    bias,
+    direction,
+    draw_cosine,
+    noise_to_signal,
+    projection,
+    squared_length,
+)
 from benchmarks.gradients.variants import variants
 from benchmarks.harness.machine import limit_threads
 from benchmarks.harness.results import parser, write
@@ -30,7 +41,18 @@ from benchmarks.harness.timing import median_ms, take_turns
 from benchmarks.harness.trainer import Trainer
 from configs import cifar_hierarchy, hierarchy
 from ctc_jax.data import Batch
-from ctc_jax.gradients import REGISTRY, AbstractEstimator, SinglePass
+from ctc_jax.gradients import (
+    REGISTRY,
+    AbstractEstimator,
+    Enumerate,
+    GumbelRao,
+    ReinMax,
+    ReinMaxCV,
+    ReinMaxRao,
+    SingleFlips,
+    SinglePass,
+    StraightThrough,
+)
 from ctc_jax.gradients.estimator import BOTH
 from ctc_jax.models import ChainModel
 
@@ -40,9 +62,22 @@ TRAINED_WITH, HELD = "reinmax", "none"
 ESTIMATORS = ("reinmax", "straight_through", "st_gumbel", "gumbel_rao", "rloo", "double_cv")
 # An unbiased estimator of little noise: whether it serves a depth is for the registry to say.
 REFERENCES = (("double_cv", 2), ("rloo", 16))
+# Of the enumerated hierarchy: what is set against ReinMax.
+SETTINGS = {
+    "straight_through": StraightThrough(),
+    "gumbel_rao, t = 1": GumbelRao(),
+    "reinmax, half": ReinMax(second_order=0.5),
+    "reinmax": ReinMax(),
+    **{f"reinmax_rao, t = {t}": ReinMaxRao(temperature=t) for t in (0.5, 1.0)},
+    **{
+        f"reinmax_cv, eta = {eta}, t = {t}": ReinMaxCV(eta=eta, temperature=t)
+        for eta, t in ((0.5, 1.0), (1.5, 0.5), (1.5, 1.0))
+    },
+    "single_flips, 1 x 4": SingleFlips(samples=1, flips=4),
+}
 MOST_REWARDS = 16  # an estimator may take for an example
 BLOCKS = 16
-MEASURED, REFERENCE, TIMED = 1, 2, 3  # seeds
+MEASURED, REFERENCE, TIMED, HELD_VALUES = 1, 2, 3, 4  # seeds
 RECOGNITION = ("up", "joined", "posteriors", "top")
 CHOSEN = "chosen"  # beside the parameters, which of several estimators draws
 
@@ -65,24 +100,33 @@ class Candidate:
     sampler: Sampler
     chosen: int = 0
 
-    def __call__(self, params: Any, batch: Batch, *, seed: int, blocks: int, size: int) -> dict[str, Draws]:
+    def __call__(self, params: Any, batch: Batch, **draws: Any) -> dict[str, Draws]:
         """As the sampler."""
-        return self.sampler({**params, CHOSEN: np.int32(self.chosen)}, batch, seed=seed, blocks=blocks, size=size)
+        return self.sampler({**params, CHOSEN: np.int32(self.chosen)}, batch, **draws)
 
 
 def draw(
-    model: ChainModel, estimators: Sequence[AbstractEstimator], params: Any, key: Key[Array, ""], batch: Batch
+    model: ChainModel,
+    estimators: Sequence[AbstractEstimator],
+    params: Any,
+    key: Key[Array, ""],
+    batch: Batch,
+    *,
+    held: bool = False,
 ) -> dict[str, Float[Array, " components"]]:
     """One estimate of the gradient of the batch's mean ELBO, nats, flat, by part of the recognition model.
 
     A part is the layer of a level's mask logits in q, or all of q. Estimators of the family "single_pass" differ in
     their masks alone and are compiled as one, which takes most of a program's time: `params[CHOSEN]` says which draws.
+    Where all but the masks is `held`, the key is the masks' alone.
     """
     chosen, params = params[CHOSEN], {name: value for name, value in params.items() if name != CHOSEN}
-    ready = dataclasses.replace(model, estimator=estimators[0] if len(estimators) == 1 else either(estimators, chosen))
+    estimator = estimators[0] if len(estimators) == 1 else either(estimators, chosen)
+    ready = dataclasses.replace(model, estimator=tiny.held(estimator, key) if held else estimator)
+    of_all = jax.random.key(HELD_VALUES) if held else key
 
     def elbo(params):
-        bound = ready.bound(params, key, batch)
+        bound = ready.bound(params, of_all, batch)
         return jnp.mean(bound.log_likelihood - sum(bound.kl.values()))
 
     found = jax.grad(elbo)(params)
@@ -135,6 +179,20 @@ def candidates(trainer: Trainer, names: Sequence[str], samples: int) -> list[Can
     return found
 
 
+def settings(trainer: Trainer) -> tuple[list[Candidate], Candidate]:
+    """The estimators of `SETTINGS` with their options, values held, and the exact gradient."""
+    model, draw_held = trainer.experiment.model, partial(draw, held=True)
+
+    def of(name: str, estimator: AbstractEstimator) -> Candidate:
+        sampler = Sampler(model, (estimator,), draw_held)
+        return Candidate(name, estimator.unbiased, estimator.rewards_in_all(model.mask_sites), sampler)
+
+    single = {name: one for name, one in SETTINGS.items() if isinstance(one, SinglePass)}
+    shared = Sampler(model, (*single.values(), WithoutGradient()), draw_held)
+    found = [Candidate(name, False, 1, shared, index) for index, name in enumerate([*single, HELD])]
+    return [*found, *(of(name, one) for name, one in SETTINGS.items() if name not in single)], of("exact", Enumerate())
+
+
 def reference(trainer: Trainer, found: Sequence[Candidate]) -> Candidate:
     """An unbiased estimator of little noise that serves the depth; one of those found, if it is among them."""
     model = trainer.experiment.model
@@ -151,7 +209,7 @@ def figures(draws: Draws, reference: Float[np.ndarray, "blocks components"]) -> 
 
     Args:
       draws: of an estimator.
-      reference: block means of an unbiased one, other draws.
+      reference: block means of an unbiased one, other draws; or one row that is exact.
     """
     length, found = squared_length(draws.means), bias(draws.means, reference)
     return {
@@ -161,24 +219,29 @@ def figures(draws: Draws, reference: Float[np.ndarray, "blocks components"]) -> 
         "relative bias": found.relative,
         "its limit": found.limit,
         "z": found.z,
+        "along the gradient": projection(draws.means, reference),
         "cosine of the mean": direction(draws.means, reference),
+        "cosine of a draw": draw_cosine(draws, reference),
     }
 
 
 def measure(
     found: Sequence[Candidate], exact: Candidate, params: Any, batch: Batch, keys: int, reference_keys: int
 ) -> dict[str, dict[str, dict]]:
-    """Rows of a model as it is, by part and estimator, without times."""
-    known = exact(params, batch, seed=REFERENCE, blocks=BLOCKS, size=math.ceil(reference_keys / BLOCKS))
+    """Rows of a model as it is, by part and estimator, without times; one reference key is an exact reference's."""
+    blocks = min(BLOCKS, reference_keys)
+    known = exact(params, batch, seed=REFERENCE, blocks=blocks, size=math.ceil(reference_keys / blocks))
+    means = {part: draws.mean for part, draws in known.items()}
     rows: dict[str, dict[str, dict]] = {part: {} for part in known}
     for one in found:
-        drawn = one(params, batch, seed=MEASURED, blocks=BLOCKS, size=math.ceil(keys / BLOCKS))
+        size = math.ceil(keys / BLOCKS)
+        drawn = one(params, batch, seed=MEASURED, blocks=BLOCKS, size=size, reference=means)
         for part, draws in drawn.items():
             facts = {"estimator": one.name, "unbiased": "yes" if one.unbiased else "no", "rewards": one.rewards}
             rows[part][one.name] = {**facts, "keys": draws.count, **figures(draws, known[part].means)}
     for of_part in rows.values():
-        plain = next((row["variance"] for name, row in of_part.items() if name.startswith("rloo")), math.nan)
-        for row in of_part.values():
+        plain = next((row["variance"] for name, row in of_part.items() if name.startswith("rloo")), None)
+        for row in of_part.values() if plain else ():
             row["variance to rloo's"] = row["variance"] / plain
     return rows
 
@@ -209,6 +272,7 @@ def configuration(levels: int, arguments: argparse.Namespace):
             "train.schedule": "constant",
             "train.ema_decay": 0.0,
             "estimator.name": TRAINED_WITH,
+            **({**tiny.images(), **tiny.SIZES} if arguments.exact else {}),
         }
     )
     return config
@@ -217,8 +281,12 @@ def configuration(levels: int, arguments: argparse.Namespace):
 def depth(levels: int, arguments: argparse.Namespace) -> tuple[list[dict], list[dict]]:
     """Rows of a depth: a part, an estimator, a snapshot each; and one of the snapshot itself, for each."""
     trainer = Trainer(configuration(levels, arguments))
-    found = candidates(trainer, arguments.estimators, arguments.samples)
-    exact, batch = reference(trainer, found), frozen_batch(trainer.experiment)
+    if arguments.exact:
+        found, exact = settings(trainer)
+    else:
+        found = candidates(trainer, arguments.estimators, arguments.samples)
+        exact = reference(trainer, found)
+    batch = frozen_batch(trainer.experiment)
     rows, models, times = [], [], {}
     for snapshot in arguments.snapshots:
         metrics = trainer.advance((snapshot - trainer.step) // trainer.count)
@@ -263,7 +331,10 @@ def main() -> None:
     flags.add_argument("--reference_keys", type=int, default=256, help="further draws of the unbiased reference")
     flags.add_argument("--rounds", type=int, default=5)
     flags.add_argument("--turn_seconds", type=float, default=0.1)
+    flags.add_argument("--exact", action="store_true", help="two levels whose masks are enumerated, values held")
     arguments = flags.parse_args()
+    if arguments.exact:
+        arguments.levels, arguments.reference_keys = [2], 1
     limit_threads(arguments.threads)
     rows, models = [], []
     for levels in arguments.levels:
@@ -281,24 +352,55 @@ def main() -> None:
                 for row in rows
                 if (row["snapshot"], row["part"]) == (snapshot, part)
             ]
-    picture = arguments.output.with_suffix(".png")
-    plot(rows, picture)
-    notes = [
-        f"{arguments.family} levels on {arguments.data}, width {arguments.width}, {arguments.channels} units at a "
-        f"position, one block, batch {arguments.batch_size}, trained with {TRAINED_WITH}; ELBO in nats, averaged over "
-        "the batch. Every draw has its own masks, values and top code, as in training. A level is the layer of its "
-        "mask logits in q, level 1 at the resolution of the image; recognition is all of q with these. `none` gives "
-        "masks no gradient: what is left is the analytic KL's and the values'.",
+    title = "Variance of gradients by level and depth of a hierarchy"
+    notes = [of_models(arguments), of_figures(arguments)]
+    if arguments.exact:
+        title = "Bias and variance of gradients through two levels, by enumeration of their masks"
+        tables = {name: table for name, table in tables.items() if " by depth" not in name}
+    else:
+        picture = arguments.output.with_suffix(".png")
+        plot(rows, picture)
+        notes.append(f"![variance by depth]({picture.name})")
+    write(arguments.output, title, tables, notes)
+
+
+def of_models(arguments: argparse.Namespace) -> str:
+    """What was trained, and what of it is drawn."""
+    if arguments.exact:
+        what = (
+            "two ctc_pool levels on shapes of 4 x 4 pixels, one unit a position: four masks of four at level 1, one at "
+            "level 2. Values and top code are drawn once for each image and held, so that all variance is the masks'"
+        )
+    else:
+        what = (
+            f"{arguments.family} levels on {arguments.data}, {arguments.channels} units at a position. Every draw has "
+            "its own masks, values and top code, as in training"
+        )
+    return (
+        f"{what}. Width {arguments.width}, one block, batch {arguments.batch_size}, trained with {TRAINED_WITH}; ELBO "
+        "in nats, averaged over the batch. A level is the layer of its mask logits in q, level 1 at the resolution of "
+        "the image; recognition is all of q with these. `none` gives masks no gradient: what is left is the analytic "
+        "KL's and the values'. Figures of the models are means over the last 50 training batches."
+    )
+
+
+def of_figures(arguments: argparse.Namespace) -> str:
+    """What the columns are."""
+    if arguments.exact:
+        against = "the exact gradient, a sum over all masks of both levels given the values"
+    else:
+        against = (
+            f"the mean of {arguments.reference_keys:,} further draws of the unbiased reference, the noise of both "
+            "taken out, so that a cosine may pass 1"
+        )
+    return (
         "Variance is summed over components; noise to signal is its ratio to the squared length of the mean, the noise "
         "of which is taken out (a dash where noise hides it). Relative bias, its limit at two standard errors, z of "
-        "its square (above 4 is a bias) and cosine of the mean are against the mean of "
-        f"{arguments.reference_keys:,} further draws of the unbiased reference, the noise of both taken out, so that a "
-        "cosine may pass 1. Rewards are whole models for an example: of a nested estimator (double_cv) on two levels "
-        "the square, which is why it serves two at most. Times are of one gradient on the recognition side, taken in "
-        "turns. Figures of the models are means over the last 50 training batches.",
-        f"![variance by depth]({picture.name})",
-    ]
-    write(arguments.output, "Variance of gradients by level and depth of a hierarchy", tables, notes)
+        "its square (above 4 is a bias), the mean's length along the gradient, its cosine and that of a single draw "
+        f"are against {against}. Rewards are whole models for an example: of a nested estimator (double_cv, "
+        "single_flips) on two levels the square, which is why it serves two at most. Times are of one gradient on the "
+        "recognition side, taken in turns."
+    )
 
 
 if __name__ == "__main__":
