@@ -4,6 +4,7 @@
   python launch.py --config=configs/cifar_ctc.py:cpu                           a preset of an experiment
   python launch.py --config=configs/cifar_ctc.py --workdir=runs/lower --config.train.learning_rate=2e-4
   python launch.py --config=configs/cifar_ctc.py --mode=evaluate               the numbers of a trained run
+  python launch.py --config=configs/cifar_ctc.py --mode=describe               parameters, FLOPs, memory; trains nothing
   python launch.py --config=configs/cifar_ctc.py --sweep=configs/sweeps/likelihoods.py
 
 --config.KEY=VALUE changes one key; python -m configs.base lists all keys with their meaning.
@@ -29,7 +30,9 @@ from ctc_jax.options import flatten
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file; FILE:PRESET for one of its presets.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run or of a sweep's runs; default runs/NAME[-PRESET].")
-MODE = flags.DEFINE_enum("mode", "train", sorted(modes.MODES), "What to do with the run; a run that exists resumes.")
+MODE = flags.DEFINE_enum(
+    "mode", "train", sorted(modes.MODES), "What to do with the run; a run that exists resumes; describe makes none."
+)
 SWEEP = flags.DEFINE_string("sweep", None, "Sweep file: run the config once for each of its overrides.")
 EXECUTOR = flags.DEFINE_enum("executor", "local", ["local", "slurm"], "Where a sweep's runs go.")
 PARALLEL = flags.DEFINE_integer("sweep_parallel", 1, "Local runs of a sweep at once.", lower_bound=1)

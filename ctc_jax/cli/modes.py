@@ -32,6 +32,7 @@ from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
 
 DIVERGED_EXIT_CODE = 3
+DESCRIBE = "describe"  # the mode of no run: it needs no directory, and makes none
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
 
 
@@ -44,7 +45,7 @@ def execute(
       config: the whole config.
       defaults: of its keys, dotted; a run whose config lacks one has the default.
       workdir: directory of the run.
-      mode: train, evaluate, sample or report.
+      mode: train, evaluate, sample, report or describe.
       command: the command line, for provenance and for saying how to go on.
 
     Raises:
@@ -56,6 +57,9 @@ def execute(
     keep_host_memory()
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
     check_backend()
+    if mode == DESCRIBE:
+        print("\n".join(training.describe(config).lines()))
+        return 0
     if mode != "train":
         runs.read_config(workdir)  # refuses a directory without a run before anything is made there
     free = () if mode == "train" else ("evaluate", "inference", "report", *data.WHERE)
@@ -134,6 +138,8 @@ def _train(work: _Work) -> int | None:
     start = None if any((workdir / "checkpoints").glob("[0-9]*")) else _start(config.train.start_from)
     experiment = training.build(config)
     runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), work.command)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(experiment.abstract_state.params))
+    print(f"{parameters:,} parameters; what a step takes: --mode={DESCRIBE}", flush=True)
     check_data(*read_images(workdir), experiment.dataset)
     work.dataset = experiment.dataset
     work.signals.deferred = True
@@ -203,6 +209,7 @@ MODES = {
     "evaluate": (_evaluate, _sample, _report),
     "sample": (_sample, _report),
     "report": (_report,),
+    DESCRIBE: (),
 }
 
 

@@ -1,6 +1,6 @@
 """Where pixels come from, and batches as a function of the step."""
 
-from ctc_jax.data.build import SECTION, WHERE, build, places
+from ctc_jax.data.build import SECTION, WHERE, build, places, stand_in
 from ctc_jax.data.dataset import Batch, Dataset, Split
 from ctc_jax.data.evaluation_batches import evaluation_batches
 from ctc_jax.data.labels import checked_labels
@@ -21,4 +21,5 @@ __all__ = [
     "checked_labels",
     "evaluation_batches",
     "places",
+    "stand_in",
 ]

@@ -29,7 +29,7 @@ from ctc_jax.data.dataset import Dataset, Split
 from ctc_jax.data.places import Places
 from ctc_jax.data.registry import REGISTRY
 from ctc_jax.data.source import Arrays, Source
-from ctc_jax.errors import UserError
+from ctc_jax.errors import ConfigError, UserError
 from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
 
 LOGGER = logging.getLogger(__name__)
@@ -93,6 +93,37 @@ def build(config: ConfigSection) -> Dataset:
     except OptionError as error:
         of_all = {field.name for field in dataclasses.fields(Shared)}
         raise at("data" if error.name in of_all else f"data.{name}", error) from None
+
+
+def stand_in(config: ConfigSection, count: int) -> tuple[Dataset, int]:
+    """Noise of the shape, the bits and the classes of what `build` would give, and how many training images that has.
+
+    Nothing is fetched where the source is known without its data; others are built.
+
+    Args:
+      config: as of `build`.
+      count: training images of noise.
+
+    Raises:
+      ConfigError: a value does not fit; the message names its key.
+      UserError: the data is needed, and nowhere to be had.
+    """
+    source, shared = SECTION.read(config)
+    known = source.known
+    if known is None:
+        dataset = build(config)
+        return dataset, len(dataset.train)
+    validation = known.validation if shared.validation == -1 else shared.validation
+    if not 1 <= validation < known.images:
+        raise ConfigError("data.validation", validation, f"-1, or 1 to {known.images - 1} of the training images")
+    noise = np.random.default_rng(0).integers(0, 2**known.bits, (count + 1, *known.shape), np.uint8)
+    labels = np.zeros(count + 1, np.int32)
+    arrays = Arrays(noise, labels, noise, labels, known.classes, "not looked for", validation=1, bits=known.bits)
+    name = config.get("name", SECTION.default)
+    try:
+        return from_arrays(arrays, dataclasses.replace(shared, validation=-1), name), known.images - validation
+    except OptionError as error:
+        raise at("data", error) from None
 
 
 def places(config: ConfigSection) -> Places:

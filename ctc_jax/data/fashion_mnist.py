@@ -8,7 +8,7 @@ from ctc_jax.data.figures import Figures
 from ctc_jax.data.idx import read_dataset
 from ctc_jax.data.packages import debian_package
 from ctc_jax.data.places import Places
-from ctc_jax.data.source import Arrays, Source, Unavailable, first_of
+from ctc_jax.data.source import Arrays, Known, Source, Unavailable, first_of
 
 DEBIAN = "dataset-fashion-mnist"
 INSTALLED = Path("usr/share/datasets/fashion-mnist")
@@ -25,6 +25,8 @@ CHECKSUMS = (
 @dataclass(frozen=True)
 class FashionMnist(Source):
     """The published order, except from TFDS, which shuffles it."""
+
+    known = Known(FIGURES.shape, FIGURES.train, VALIDATION, classes=10)
 
     def build(self, places: Places) -> Arrays:
         """From the first source that can be reached; raises `UserError` where none can."""

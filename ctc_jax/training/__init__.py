@@ -1,4 +1,5 @@
 from ctc_jax.training.checkpoint import Checkpoints
+from ctc_jax.training.description import Description, describe
 from ctc_jax.training.experiment import Experiment, build, build_model, build_step, image_space
 from ctc_jax.training.loop import Outcome, train
 from ctc_jax.training.options import SECTION, TrainOptions
@@ -6,12 +7,14 @@ from ctc_jax.training.options import SECTION, TrainOptions
 __all__ = [
     "SECTION",
     "Checkpoints",
+    "Description",
     "Experiment",
     "Outcome",
     "TrainOptions",
     "build",
     "build_model",
     "build_step",
+    "describe",
     "image_space",
     "train",
 ]

@@ -77,12 +77,13 @@ class Experiment:
         return state_sharding(self.abstract_state, self.mesh, self.rules)
 
 
-def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experiment:
+def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None, dataset: Dataset | None = None) -> Experiment:
     """Checks the whole config and builds everything it names; nothing is written but cached data.
 
     Args:
       config: of the shape of configs/base.py.
       mesh: devices to run on; all of them when None.
+      dataset: in place of the one that the config names.
 
     Raises:
       ConfigError: a value that does not fit, by its key.
@@ -99,7 +100,7 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None) -> Experi
     check_batch_size(train.batch_size, mesh.size)
     part, _ = models.SECTION.read(config.model)
     likelihoods.SECTION.read(config.likelihood)
-    dataset = data.build(config.data)
+    dataset = data.build(config.data) if dataset is None else dataset
     space = image_space(dataset, mean=part.needs_mean)
     model = build_model(config, space)
     evaluate = evaluation.read_options(config.evaluate, dataset, model)

@@ -1,0 +1,124 @@
+"""What a training step of a config takes, told without taking one. Tests: tests/training/test_description.py."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from ctc_jax import data
+from ctc_jax.data import Batch
+from ctc_jax.training.experiment import Experiment, build
+from ctc_jax.training.flops import flops
+
+REST = "-"  # the part of what lies in no module: losses, products with masks
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a training step takes.
+
+    Attributes:
+      parameters: numbers, by part of the model: its modules, and what estimators learn.
+      flops: multiplications and additions of a step's matrix products and convolutions, forward and backward, by part.
+      mib: memory by what it holds, MiB.
+      setting: the device, the data and the batch, a sentence each.
+      batch_size: images a step.
+    """
+
+    parameters: dict[str, int]
+    flops: dict[str, int]
+    mib: dict[str, float]
+    setting: tuple[str, ...]
+    batch_size: int
+
+    def lines(self) -> list[str]:
+        """As text: the setting, a table of the parts, and sums."""
+        total, cost = sum(self.parameters.values()), sum(self.flops.values())
+        width = max(map(len, [*self.parameters, *self.flops, "part"]))
+
+        def row(part, parameters, operations, share):
+            return f"{part:<{width}}  {parameters:>12}  {operations:>14}  {share:>6}"
+
+        parts = sorted({*self.parameters, *self.flops}, key=lambda part: -self.flops.get(part, 0))
+        table = [row("part", "parameters", "GFLOP a step", "share")]
+        for part in parts:
+            operations = self.flops.get(part, 0)
+            table.append(
+                row(part, f"{self.parameters.get(part, 0):,}", f"{operations / 1e9:.4f}", f"{operations / cost:.1%}")
+            )
+        table.append(row("all", f"{total:,}", f"{cost / 1e9:.4f}", ""))
+        held = [f"{name} {size:,.1f}" for name, size in self.mib.items()]
+        return [
+            *self.setting,
+            *table,
+            f"{cost / self.batch_size / 1e6:,.1f} MFLOP an image: products and convolutions, forward and backward",
+            f"memory, MiB: {', '.join(held)}; {sum(self.mib.values()):,.1f} in all, the images not among them",
+        ]
+
+
+def describe(config: ml_collections.ConfigDict) -> Description:
+    """What a training step of a config takes: everything is traced, nothing compiled, and no known data are fetched.
+
+    Raises:
+      ConfigError: a value does not fit, by its key.
+      UserError: the images' shape is in data that cannot be had.
+    """
+    stand_in, images = data.stand_in(config.data, config.train.batch_size)
+    experiment = build(config, dataset=stand_in)
+    experiment.stream.close()
+    state, batch_size = experiment.abstract_state, experiment.train.batch_size
+    parts = {name: sum(leaf.size for leaf in jax.tree.leaves(of)) for name, of in state.params.items()}
+    like = Batch(*(jax.ShapeDtypeStruct((1, batch_size, *of.shape[1:]), of.dtype) for of in _arrays(stand_in)))
+    counted = flops(jax.make_jaxpr(experiment.step)(state, like), state.params)
+    height, width, channels = experiment.space.shape
+    levels = f"{experiment.space.bits} bits" if experiment.space.bits > 1 else "binary"
+    devices = experiment.mesh.devices.ravel()
+    return Description(
+        parameters=parts,
+        flops={name or REST: count for name, count in sorted(counted.items())},
+        mib={
+            "parameters": _mib(jax.tree.leaves(state.params)),
+            "their gradients": _mib(jax.tree.leaves(state.params)),
+            "optimizer": _mib(jax.tree.leaves(state.optimizer)),
+            **({"average": _mib(jax.tree.leaves(state.average))} if experiment.train.ema_decay else {}),
+            "kept for the backward pass": _mib(kept(experiment, like)),
+        },
+        setting=(
+            f"device: {len(devices)} x {devices[0].device_kind}",
+            f"data: {stand_in.name}, {height} x {width} x {channels}, {levels}, {images:,} training images; "
+            f"{stand_in.origin}",
+            f"batch: {batch_size} images, {images // batch_size:,} steps an epoch, {experiment.train.steps:,} in all",
+        ),
+        batch_size=batch_size,
+    )
+
+
+def kept(experiment: Experiment, like: Batch) -> list[Any]:
+    """What a step's forward pass keeps for its backward pass, beside the parameters: arrays' shapes and types.
+
+    It is what automatic differentiation asks for: XLA's fusions may keep less.
+    """
+    step = experiment.step
+    one = Batch(*(jax.ShapeDtypeStruct(of.shape[1:], of.dtype) for of in like))
+
+    def backward(params, batch):
+        loss = partial(step.objective, step.model, key=jax.random.key(0), batch=batch, step=jnp.zeros((), jnp.int32))
+        return jax.tree.leaves(jax.vjp(lambda params: loss(params=params)[0], params)[1])
+
+    jaxpr = jax.make_jaxpr(backward)(experiment.abstract_state.params, one).jaxpr
+    given = {id(of) for of in jaxpr.invars}
+    found = {id(of): of.aval for of in jaxpr.outvars if id(of) not in given and not hasattr(of, "val")}
+    return list(found.values())
+
+
+def _arrays(dataset: data.Dataset) -> tuple[Any, Any]:
+    return dataset.train.images, dataset.train.labels
+
+
+def _mib(arrays: Iterable[Any]) -> float:
+    """Of arrays or their shapes; a key's size is that of its numbers."""
+    return sum(of.size * getattr(of.dtype, "itemsize", 8) for of in arrays) / 2**20
