@@ -39,6 +39,6 @@ PRESETS = {
 }
 
 
-def experiment(changes: base.Changes, preset: str):
-    """The shared settings with one experiment's own."""
-    return base.experiment({**SHARED, **changes}, presets=PRESETS, preset=preset)
+def experiment(changes: base.Changes, preset: str, presets: dict[str, base.Changes] | None = None):
+    """The shared settings with one experiment's own, and its own presets where it has any."""
+    return base.experiment({**SHARED, **changes}, presets=PRESETS if presets is None else presets, preset=preset)

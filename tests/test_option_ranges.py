@@ -17,8 +17,13 @@ WRONG_KIND = {
     bool: [1, "x"],
     str: [1],
 }
-# Every finite number is a value of the first two; the third is 0 or 2 or more, which no single limit says.
-ANY_NUMBER = {"model.ctc_hierarchy.value_loc", "model.negative_slope", "evaluate.quality_samples"}
+# Every finite number is a value of the first three; the last is 0 or 2 or more, which no single limit says.
+ANY_NUMBER = {
+    "model.ctc_hierarchy.value_loc",
+    "model.top_down.value_loc",
+    "model.negative_slope",
+    "evaluate.quality_samples",
+}
 
 
 def keys(section):

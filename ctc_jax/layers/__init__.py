@@ -1,6 +1,8 @@
+from ctc_jax.layers.bottleneck import Bottleneck, BottleneckBlock, scaled_dense
 from ctc_jax.layers.dense_ctc import DenseCTC
 from ctc_jax.layers.local_winner_take_all import LocalWinnerTakeAll
 from ctc_jax.layers.masked_layer import MaskedLayer, Unmasked
+from ctc_jax.layers.mean_pool import mean_pool, repeat
 from ctc_jax.layers.neighborhood_schedule import NeighborhoodSchedule
 from ctc_jax.layers.positionwise import positionwise
 from ctc_jax.layers.residual import ResidualBlock
@@ -13,6 +15,8 @@ from ctc_jax.layers.units import Units
 from ctc_jax.layers.windows import check_window
 
 __all__ = [
+    "Bottleneck",
+    "BottleneckBlock",
     "DenseCTC",
     "LocalWinnerTakeAll",
     "MaskParameters",
@@ -27,6 +31,9 @@ __all__ = [
     "Unmasked",
     "check_window",
     "depth_to_space",
+    "mean_pool",
     "positionwise",
+    "repeat",
+    "scaled_dense",
     "space_to_depth",
 ]

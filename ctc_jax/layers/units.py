@@ -53,6 +53,17 @@ class Units(NamedTuple):
             logits = self.logits + (self.scale * change.logits if tied else change.logits)
         return Units(logits, self.loc + self.scale * change.loc, self.scale * change.scale)
 
+    def combined(self, other: "Units") -> "Units":
+        """Values of the product of both densities, normalized; logits added; neither is hard or deterministic.
+
+        Precisions add, and locations are means by precision: so a ladder VAE combines what it found on its way up with
+        what its prior says on the way down (Sønderby et al. 2016, equations 17 and 18).
+        """
+        precision, precision_of_other = self.scale**-2, other.scale**-2
+        total = precision + precision_of_other
+        loc = (precision * self.loc + precision_of_other * other.loc) / total
+        return Units(None if self.logits is None else self.logits + other.logits, loc, total**-0.5)
+
     def distribution(self, kind: MaskKind | None) -> MaskedDistribution:
         """Masks of a kind over these units, categorical ones over the last axis, times their values."""
         values = dist.Delta(self.loc) if self.scale is None else dist.Normal(self.loc, self.scale)

@@ -3,18 +3,16 @@
 import math
 from dataclasses import dataclass
 
-from ctc_jax.errors import nearest
-from ctc_jax.layers import LocalWinnerTakeAll, MaskedLayer, StochasticMaxPool, StochasticReLU, Unmasked
+from ctc_jax.layers import MaskedLayer
 from ctc_jax.models import codes
 from ctc_jax.models.chain_model import ChainModel
+from ctc_jax.models.families import FAMILIES, families, is_gaussian
 from ctc_jax.models.networks.hierarchy import HierarchyNetwork
 from ctc_jax.models.orders import BottomUp, TopDown
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions, check_halving
 from ctc_jax.options import OptionError, option
 from ctc_jax.posteriors import AbstractPosterior, Family, PathPosterior
 from ctc_jax.posteriors.diagonal import DiagonalGaussian
-
-FAMILIES = ("gaussian", "ctc_pool", "ctc_relu", "lwta", "none")
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,14 @@ class CTCHierarchy(ModelOptions):
             raise OptionError("patch", self.patch, f"a power of 2 up to 2**levels, {2**self.levels}")
         gaussian = self.top == "gaussian"
         masks = None if gaussian else codes.code(self.top, shared.latents, self.categories, self.top_beta)
-        families = self._families()
-        self._check_posterior(setting.posterior, families)
-        together = any(families) and isinstance(setting.posterior(1), PathPosterior)
+        order = "from the image upwards, as many as levels"
+        of_levels = families(self.families, self.levels, order, channels=self.channels, block=self.block)
+        self._check_posterior(setting.posterior, of_levels)
+        together = any(of_levels) and isinstance(setting.posterior(1), PathPosterior)
         code = DiagonalGaussian(shared.latents) if together else setting.posterior(shared.latents)
         network = HierarchyNetwork(
             top=code if gaussian else masks,
-            families=families,
+            families=of_levels,
             drawn_by=(None,) * self.levels,
             trajectory=None,
             width=shared.width,
@@ -77,7 +76,7 @@ class CTCHierarchy(ModelOptions):
         def drawn_by(level: int) -> AbstractPosterior | None:
             family = setting.posterior(self.channels * network.unit_patch(level) ** 2)
             # A diagonal Gaussian is a change of the prior, as it is of units with masks.
-            change = isinstance(family, DiagonalGaussian) or not isinstance(families[level], Unmasked)
+            change = isinstance(family, DiagonalGaussian) or not is_gaussian(of_levels[level])
             return None if change else family.clone(gain=network.gain)
 
         if together:
@@ -88,34 +87,15 @@ class CTCHierarchy(ModelOptions):
         return ChainModel(network, TopDown if network.top_down else BottomUp)
 
     def _check_posterior(self, posterior: Family, families: tuple[MaskedLayer | None, ...]) -> None:
-        if self.top != "gaussian" and not any(isinstance(family, Unmasked) for family in families):
+        if self.top != "gaussian" and not any(map(is_gaussian, families)):
             posterior.check_idle()
         elif (
             self.top != "gaussian"
             or self.inference != "top_down"
-            or not all(of in (None, Unmasked()) for of in families)
+            or not all(of is None or is_gaussian(of) for of in families)
         ):
             why = "others need log p(x, z) of latents without masks, and inference=top_down"
             posterior.check(lambda family: not family.needs_log_joint, why)
         elif any(families):
             why = "others need log p(x, z) of one latent alone, families=none"
             posterior.check(lambda family: not family.needs_log_joint or isinstance(family, PathPosterior), why)
-
-    def _families(self) -> tuple[MaskedLayer | None, ...]:
-        names = self.families.replace(" ", "").split(",")
-        if len(names) not in (1, self.levels):
-            allowed = f"one name, or {self.levels} with commas from the image upwards, as many as levels"
-            raise OptionError("families", self.families, allowed)
-        return tuple(self._family(name) for name in names) * (self.levels if len(names) == 1 else 1)
-
-    def _family(self, name: str) -> MaskedLayer | None:
-        if name == "none":
-            return None
-        if name == "lwta":
-            if self.channels % self.block:
-                raise OptionError("block", self.block, f"a divisor of channels, {self.channels}")
-            return LocalWinnerTakeAll(self.block)
-        layers = {"gaussian": Unmasked, "ctc_pool": StochasticMaxPool, "ctc_relu": StochasticReLU}
-        if name not in layers:
-            raise OptionError("families", self.families, ", ".join(FAMILIES) + nearest(name, FAMILIES))
-        return layers[name]()

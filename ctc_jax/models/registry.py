@@ -5,6 +5,7 @@ from ctc_jax.models.class_conditional import ClassConditional
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
 from ctc_jax.models.mask_vae import MaskVAE
 from ctc_jax.models.setting import Setting, SharedOptions
+from ctc_jax.models.top_down import TopDownVAE
 from ctc_jax.models.vae import MLPVAE, ConvVAE
 from ctc_jax.options import ConfigSection, OptionError, Section, at
 
@@ -13,6 +14,7 @@ REGISTRY = {
     "mlp_vae": MLPVAE,
     "mask_vae": MaskVAE,
     "ctc_hierarchy": CTCHierarchy,
+    "top_down": TopDownVAE,
     "class_conditional": ClassConditional,
 }
 

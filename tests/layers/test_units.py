@@ -69,3 +69,16 @@ def test_tied_logits_are_still_beta_times_the_location_after_a_change():
     changed = units.changed(change, tied=True)
     assert np.abs(changed.loc - units.loc).max() > 0.1
     np.testing.assert_allclose(changed.logits, 2.5 * changed.loc, rtol=1e-5, atol=1e-6)
+
+
+def test_combined_values_have_the_product_of_both_densities_and_logits_add():
+    first, second = units_of(0), units_of(1)
+    both = first.combined(second)
+    np.testing.assert_allclose(both.logits, first.logits + second.logits)
+    at = [np.full((2, 5), value, np.float32) for value in np.linspace(-2.0, 2.0, 7)]
+    one, other, product = (
+        np.stack([of.distribution(None).values.log_prob(value) for value in at]) for of in (first, second, both)
+    )
+    excess = one + other - product
+    np.testing.assert_allclose(excess, np.broadcast_to(excess[:1], excess.shape), rtol=1e-3, atol=1e-2)
+    assert first._replace(logits=None).combined(second).logits is None

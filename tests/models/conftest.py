@@ -13,7 +13,7 @@ from ctc_jax.models import ImageSpace, Setting
 
 # The smallest network; a key that a model does not have is left out.
 TINY = {"latents": 1, "width": 4, "blocks": 1, "features": 3, "activation": "tanh"}
-TINY_PARTS = {"levels": 1, "channels": 1, "categories": 3}
+TINY_PARTS = {"levels": 1, "channels": 1, "categories": 3, "decoder": "1x1"}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy.special import logsumexp
 from scipy.stats import norm
 
 from ctc_jax.data import Batch
@@ -15,12 +14,12 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
 from ctc_jax.gradients import RLOO, Enumerate, ReinMax
 from ctc_jax.models.codes import CODES
-from tests.models.conftest import assert_same_mean, weights_and_bounds, z_scores
+from tests.models.conftest import z_scores
+from tests.models.evidence import DRAWS, assert_three_questions_agree, draws_of, evidence_of_one_window, log_mean
 
 INFERENCE = ["top_down", "bottom_up"]
 SLOW = pytest.mark.slow
 ONE_IS_SLOW = ["top_down", pytest.param("bottom_up", marks=SLOW)]
-DRAWS = 2**13
 
 
 @pytest.fixture(scope="module")
@@ -52,48 +51,11 @@ def one_image():
     return Batch(jnp.asarray([[[[1], [0]], [[1], [1]]]], jnp.uint8), jnp.zeros(1, jnp.int32))
 
 
-def log_mean(log_weights):
-    """Of an importance estimate: its value and its standard error, by the delta method."""
-    log_weights = np.asarray(log_weights, np.float64)
-    value = logsumexp(log_weights) - np.log(len(log_weights))
-    return value, np.std(np.exp(log_weights - value)) / np.sqrt(len(log_weights))
-
-
-def draws_of(model, params, batch):
-    """Weights and bounds of one image."""
-    return jax.device_get(weights_and_bounds(model, params, jax.random.split(jax.random.key(1), DRAWS), batch))
-
-
 @pytest.mark.parametrize("inference", ONE_IS_SLOW)
 def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(build, one_image, inference):
     """One window of four units, a top code of one number: four masks, two integrals by the trapezoid rule."""
     model, params = build(inference=inference)
-    grid = np.linspace(-7.0, 7.0, 141)
-    top, values = (part.ravel() for part in np.meshgrid(grid, grid, indexing="ij"))
-
-    @jax.jit
-    def prior(top):
-        network = model.bound_network(params)
-        of = network.prior_of("level_1", network.advance("top", network.begin(len(top)), Masked(top)))
-        return of.logits, of.values.loc, of.values.scale
-
-    logits, loc, scale = (np.asarray(part, np.float64)[:, 0] for part in prior(jnp.asarray(grid[:, None])))
-    log_mask = logits - logsumexp(logits, axis=1, keepdims=True)
-
-    @jax.jit
-    def likelihood(top, value, mask):
-        pixels = model.decode(params, {"top": Masked(top), "level_1": Masked(value, mask)})
-        return pixels.log_prob(jnp.broadcast_to(one_image.image, (len(top), *one_image.image.shape[1:])))
-
-    cell, terms = np.log(grid[1] - grid[0]), []
-    at = np.repeat(np.arange(len(grid)), len(grid))
-    for mask in np.eye(4, dtype=np.float32):
-        # Values of 0 are on the grid: which one is on is the mask's to say.
-        given = [np.broadcast_to(of, (len(top), 1, 4)) for of in (values[:, None, None], mask)]
-        at_prior = log_mask[at] @ mask + norm.logpdf(values, loc[at] @ mask, scale[at] @ mask) + norm.logpdf(top)
-        found = likelihood(jnp.asarray(top[:, None], jnp.float32), *(jnp.asarray(of, jnp.float32) for of in given))
-        terms.append(at_prior + np.asarray(found, np.float64))
-    expected = logsumexp(terms) + 2 * cell
+    expected = evidence_of_one_window(model, params, one_image)
     found, error = log_mean(draws_of(model, params, one_image)["log_weight"][:, 0])
     assert abs(found - expected) < 4.5 * error + 1e-3
     assert error < 0.05
@@ -143,22 +105,7 @@ def case(*, slow=False, **changes):
 def test_the_three_questions_agree(build, one_image, changes):
     """log p(x) from the recognition model and from the prior alone, and the ELBO as the mean of log p(x, z) - log q."""
     model, params = build(**changes)
-    image = jnp.asarray(np.resize([1, 0, 1, 1], (1, *model.image_shape)), jnp.uint8)
-
-    def from_prior(key):
-        _, pixels = model.generate(params, key, 1)
-        return pixels.log_prob(image)[0]
-
-    prior, prior_error = log_mean(jax.jit(jax.vmap(from_prior))(jax.random.split(jax.random.key(2), DRAWS)))
-    drawn = draws_of(model, params, Batch(image, one_image.label))
-    found, error = log_mean(drawn["log_weight"][:, 0])
-    assert abs(found - prior) < 4.5 * np.hypot(error, prior_error) + 1e-4
-    assert max(error, prior_error) < 0.25
-    by_parts = np.float64(drawn["bound"].log_likelihood - sum(drawn["bound"].kl.values()))
-    assert set(drawn["bound"].kl) == set(model.latents)
-    assert_same_mean(by_parts - drawn["log_weight"], 0.0)
-    assert by_parts.mean() < found
-    np.testing.assert_allclose(drawn["log_weight"], drawn["by_joint"], rtol=1e-4, atol=1e-4)
+    assert_three_questions_agree(model, params, one_image.label)
 
 
 @pytest.mark.parametrize("inference", ONE_IS_SLOW)
@@ -373,6 +320,12 @@ def test_a_posterior_that_does_not_fit_is_refused_and_those_that_do_are_listed(m
     with pytest.raises(ConfigError, match=rf"^config\.posterior\.name is '{posterior}'; allowed: {re.escape(words)}"):
         make_model("ctc_hierarchy", posterior=posterior, **changes)
     make_model("ctc_hierarchy", families="none", posterior=posterior)
+
+
+def test_gates_are_no_gaussian_level(make_model):
+    with pytest.raises(ConfigError, match=r"^config\.posterior\.name is 'iaf'; allowed: diagonal \(no latent of this"):
+        make_model("ctc_hierarchy", families="ctc_relu", top="ctc", posterior="iaf")
+    assert make_model("ctc_hierarchy", families="ctc_relu", posterior="iaf").network.drawn_by == (None,)
 
 
 @pytest.mark.parametrize("inference", ONE_IS_SLOW)

@@ -187,7 +187,9 @@ def test_the_darkest_and_the_brightest_level_enter_the_network_as_minus_one_and_
     np.testing.assert_allclose(means, dense["bias"][0] + np.array([[-reach], [reach]]), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["conv_vae", pytest.param("ctc_hierarchy", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["conv_vae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ctc_hierarchy", "top_down"))]
+)
 def test_bfloat16_networks_keep_float32_parameters_and_log_probabilities(make_model, randomize, name):
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 4, 4, 3)), jnp.uint8)
     batch = Batch(images, jnp.zeros(4, jnp.int32))

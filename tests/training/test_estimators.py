@@ -34,6 +34,13 @@ HIERARCHY = {
     "likelihood__bernoulli__output_layer": True,
     "model__ctc_hierarchy__channels": 4,
 }
+TOP_DOWN = {
+    "model__name": "top_down",
+    "model__top_down__decoder": "2x1,4x1",
+    "model__top_down__families": "ctc_pool,none",
+    "model__top_down__channels": 4,
+    "likelihood__bernoulli__output_layer": True,
+}
 TWO_OF_TOP = {"model__ctc_hierarchy__top": "ctc", "model__latents": 1, "model__ctc_hierarchy__categories": 2}
 SPACE = ImageSpace((4, 4, 1), 1, 1)
 
@@ -148,9 +155,15 @@ def run(config, workdir, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mask_vae", "ctc_hierarchy"])
-def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(masks, tmp_path, model):
-    changes = HIERARCHY if model == "ctc_hierarchy" else {}
+@pytest.mark.parametrize(
+    ("changes", "site"),
+    [
+        pytest.param({}, "z", id="mask_vae"),
+        pytest.param(HIERARCHY, "level_1", id="ctc_hierarchy"),
+        pytest.param(TOP_DOWN, "2x2.1", id="top_down"),
+    ],
+)
+def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(masks, tmp_path, changes, site):
     config = masks("nvil", train__ema_decay=0.9, train__clip_norm=1.0, **changes)
     _, whole = run(config, tmp_path / "whole")
     asked = iter([False] * 4 + [True])
@@ -159,7 +172,7 @@ def test_learned_parameters_resume_to_the_same_bits_on_any_number_of_devices(mas
     _, broken = run(config, tmp_path / "broken")
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(broken), strict=True):
         np.testing.assert_array_equal(a, b)
-    learned = whole.params["estimator"]["level_1" if changes else "z"]
+    learned = whole.params["estimator"][site]
     assert learned["moving_averages"]["signal"] != 0
     run(config, tmp_path / "one", mesh=data_mesh(jax.devices()[:1]))
     lines = [read_history(tmp_path / name) for name in ("whole", "one")]

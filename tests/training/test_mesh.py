@@ -23,7 +23,7 @@ def test_a_batch_the_devices_cannot_share_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp_vae", "conv_vae", "ctc_hierarchy"])
+@pytest.mark.parametrize("model", ["mlp_vae", "conv_vae", "ctc_hierarchy", "top_down"])
 def test_the_curve_is_the_same_on_one_and_on_four_devices(tiny, model):
     curves = []
     for devices in (1, 4):
@@ -32,6 +32,7 @@ def test_the_curve_is_the_same_on_one_and_on_four_devices(tiny, model):
             model__conv_vae__levels=1,
             model__ctc_hierarchy__levels=1,
             model__ctc_hierarchy__families="gaussian",
+            model__top_down__decoder="1x1,2x2",
             likelihood__name="ctc",
             likelihood__ctc__components=2,
             **{"posterior__name": "coupling", "posterior__coupling__steps": 2} if model == "ctc_hierarchy" else {},

@@ -1,0 +1,341 @@
+"""Residual blocks with a latent each, from the lowest resolution to the image. Tests: tests/models/test_top_down.py."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Integer
+from numpyro.distributions import Distribution
+
+from ctc_jax.data import Batch
+from ctc_jax.distributions import MaskSite
+from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.layers import (
+    Bottleneck,
+    BottleneckBlock,
+    MaskedLayer,
+    UnitHead,
+    Units,
+    depth_to_space,
+    mean_pool,
+    positionwise,
+    repeat,
+    scaled_dense,
+    space_to_depth,
+)
+from ctc_jax.models.chain import Amortized
+from ctc_jax.models.position_posterior import PositionPosterior
+from ctc_jax.posteriors import Family
+
+Features = Float[Array, "batch _ _ _"]
+
+# Of the scale of what a block sees on the way up, at the start, where q is a product with the prior: near the prior.
+WIDE = 4.0
+
+
+class Resolution(NamedTuple):
+    """The blocks at one resolution.
+
+    Attributes:
+      height: of the feature maps.
+      width: of the feature maps.
+      channels: of the features.
+      up: residual blocks of the recognition model.
+      down: blocks of the generative model.
+      family: what masks the latents of these; None where they have none.
+    """
+
+    height: int
+    width: int
+    channels: int
+    up: int
+    down: int
+    family: MaskedLayer | None
+
+
+class Entered(NamedTuple):
+    """Where a block stands before its latent is drawn.
+
+    Attributes:
+      features: on the way down, which the posterior sees too.
+      prior: of the latent.
+      residual: what the prior's branch adds to the features.
+    """
+
+    features: Features
+    prior: MaskedDistribution
+    residual: Features
+
+
+class LatentBlock(nn.Module):
+    """A latent on a feature map, with its prior, its posterior and what it adds to the features.
+
+    Attributes:
+      family: what masks the units.
+      posterior: of Gaussian units at one position; None for a change of the prior, or a product with it.
+      shape: height, width and channels of the units.
+      width: channels of the features.
+      middle: channels of the convolutions.
+      residual_scale: of what starts small with the depth of the network.
+      activation: the nonlinearity.
+      value_loc: of the values in the prior at the start.
+      value_scale: their standard deviation there.
+      beta: of mask logits tied to the values' locations; None for free logits.
+      product: whether q is the product of the prior with a distribution that sees the image alone.
+      dtype: compute type.
+    """
+
+    family: MaskedLayer
+    posterior: Family | None
+    shape: tuple[int, int, int]
+    width: int
+    middle: int
+    residual_scale: float
+    activation: Callable
+    value_loc: float
+    value_scale: float
+    beta: float | None
+    product: bool
+    dtype: DTypeLike
+
+    def setup(self) -> None:
+        """Names the layers."""
+        masked = self.family.kind is not None
+
+        def head(loc: float, scale: float) -> UnitHead:
+            return UnitHead(self.shape[-1], masked, self.beta, 1, loc, scale, gain=0.1)
+
+        def bottleneck() -> Bottleneck:
+            return Bottleneck(self.middle, self.activation, self.dtype)
+
+        self.before = bottleneck()
+        self.of_prior = head(self.value_loc, self.value_scale)
+        self.residual = scaled_dense(self.width, self.residual_scale, self.dtype)
+        self.seen = bottleneck()
+        if self.posterior is None:
+            self.of_posterior = head(0.0, WIDE if self.product else 1.0)
+        else:
+            self.drawn_by = self.posterior(self.shape[-1]).clone(gain=0.1)
+        self.merged = scaled_dense(self.width, self.residual_scale, self.dtype)
+        self.after = BottleneckBlock(self.middle, self.activation, self.residual_scale, self.dtype)
+
+    def enter(self, features: Features) -> Entered:
+        """The prior, which sees the features on the way down alone."""
+        found = self.before(features)
+        return Entered(features, self.family.distribution(self.of_prior(found)), positionwise(self.residual, found))
+
+    def recognize(self, found: Features, entered: Entered) -> MaskedDistribution | Amortized:
+        """The posterior.
+
+        Args:
+          found: features of the image at this resolution.
+          entered: the block before its latent.
+        """
+        seen = found if self.product else jnp.concatenate([entered.features, found], axis=-1)
+        seen = self.seen(seen)
+        if self.posterior is not None:
+            return Amortized(PositionPosterior(self.drawn_by, entered.prior.values, self.shape, 1), seen)
+        units, prior = self.of_posterior(seen).arranged(self.family.arrange), Units.of(entered.prior)
+        combined = prior.combined(units) if self.product else prior.changed(units, tied=self.beta is not None)
+        return combined.distribution(self.family.kind)
+
+    def leave(self, entered: Entered, latent: Masked) -> Features:
+        """The features after the block."""
+        units = self.family.feature_map(latent, self.shape).astype(self.dtype)
+        return self.after(entered.features + entered.residual + positionwise(self.merged, units))
+
+
+class TopDownNetwork(nn.Module):
+    """p(x | z_1, ..., z_n) p(z_1) p(z_2 | z_1) ... p(z_n | z_1, ..., z_(n-1)), dozens of them (Child 2021).
+
+    The generative model starts from a learned map at the lowest resolution and goes through residual blocks to the
+    highest, in each of which a latent on the feature map is drawn. Its prior sees the features of the way down, its
+    posterior these and what residual blocks found in the image at that resolution on the way up. Beside its latent,
+    the prior's branch adds something to the features that is not drawn.
+
+    Where the highest resolution is below the image's, the image enters and leaves in patches.
+
+    Attributes:
+      likelihood: features -> distribution on pixels.
+      posterior: of Gaussian latents at one position; None for a change of the prior, or a product with it.
+      resolutions: from the lowest to the highest.
+      image_shape: height, width, channels.
+      maximum: the highest pixel level, 2**bits - 1.
+      features: features per pixel handed to the likelihood.
+      units: channels of a latent at each position.
+      bottleneck: channels of a convolution relative to those of the features around it.
+      resampling: "learned" exchanges resolution for channels in dense layers; "mean" takes means of patches on the way
+        up and repeats positions on the way down.
+      activation: the nonlinearity.
+      value_loc: of the values in the priors at the start.
+      value_scale: their standard deviation there.
+      beta: of mask logits tied to the values' locations; None for free logits.
+      product: whether q is the product of the prior with a distribution that sees the image alone.
+      dtype: compute type.
+    """
+
+    likelihood: nn.Module
+    posterior: Family | None
+    resolutions: tuple[Resolution, ...]
+    image_shape: tuple[int, int, int]
+    maximum: int
+    features: int
+    units: int
+    bottleneck: float
+    resampling: str
+    activation: Callable
+    value_loc: float
+    value_scale: float
+    beta: float | None
+    product: bool
+    dtype: DTypeLike
+
+    def setup(self) -> None:
+        """Names the layers; index 0 is the lowest resolution."""
+        ups, downs = (sum(getattr(of, way) for of in self.resolutions) for way in ("up", "down"))
+
+        def middle(of: Resolution) -> int:
+            return max(1, round(of.channels * self.bottleneck))
+
+        def residual(of: Resolution, depth: int) -> BottleneckBlock:
+            return BottleneckBlock(middle(of), self.activation, depth**-0.5, self.dtype)
+
+        def block(of: Resolution) -> LatentBlock | BottleneckBlock:
+            if of.family is None:
+                return residual(of, downs)
+            return LatentBlock(
+                family=of.family,
+                posterior=self.posterior if of.family.kind is None else None,
+                shape=(of.height, of.width, self.units),
+                width=of.channels,
+                middle=middle(of),
+                residual_scale=downs**-0.5,
+                activation=self.activation,
+                value_loc=self.value_loc,
+                value_scale=self.value_scale,
+                beta=self.beta,
+                product=self.product,
+                dtype=self.dtype,
+            )
+
+        self.enter_image = nn.Dense(self.resolutions[-1].channels, dtype=self.dtype)
+        self.up = [[residual(of, ups) for _ in range(of.up)] for of in self.resolutions]
+        self.down = [block(self.resolutions[place]) for place, _ in self._blocks]
+        pairs = list(zip(self.resolutions, self.resolutions[1:], strict=False))
+        self.shrink = [self._resampled(above, below, 1) for below, above in pairs]
+        self.grow = [self._resampled(below, above, (above.height // below.height) ** 2) for below, above in pairs]
+        self.start = [
+            self.param(f"start_{index}", nn.initializers.zeros, (of.height, of.width, of.channels))
+            for index, of in enumerate(self.resolutions)
+        ]
+        self.out = nn.Dense(self.features * self.patch**2, dtype=self.dtype)
+
+    def _resampled(self, source: Resolution, target: Resolution, positions: int) -> nn.Dense | None:
+        """The dense layer between two resolutions; None where channels are kept as they are."""
+        if self.resampling == "mean":
+            return None if source.channels == target.channels else nn.Dense(target.channels, dtype=self.dtype)
+        return nn.Dense(target.channels * positions, dtype=self.dtype)
+
+    @property
+    def _blocks(self) -> list[tuple[int, int]]:
+        """Of each block in generative order, its resolution and its number there, from 1."""
+        return [(place, number + 1) for place, of in enumerate(self.resolutions) for number in range(of.down)]
+
+    @property
+    def _places(self) -> dict[str, int]:
+        """The block of each latent."""
+        places = {}
+        for index, (place, number) in enumerate(self._blocks):
+            of = self.resolutions[place]
+            if of.family is not None:
+                places[f"{of.height}x{of.width}.{number}"] = index
+        return places
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """From the lowest resolution upwards, named by it and by their number there."""
+        return tuple(self._places)
+
+    @property
+    def mask_sites(self) -> tuple[MaskSite, ...]:
+        """From the image upwards: the last latent first."""
+        sites = []
+        for name, index in reversed(self._places.items()):
+            of = self.resolutions[self._blocks[index][0]]
+            family, shape = of.family, (of.height, of.width, self.units)
+            if family.kind is not None:
+                mask_shape, grid = family.mask_shape(shape), family.grid(shape)
+                sites.append(MaskSite(name, family.kind, mask_shape, valued=True, coupled=True, grid=grid))
+        return tuple(sites)
+
+    @property
+    def patch(self) -> int:
+        """Side of the patches in which the image enters and leaves."""
+        return self.image_shape[0] // self.resolutions[-1].height
+
+    def inputs(self, images: Integer[Array, "batch height width channels"]) -> Features:
+        """Pixels in [-1, 1]."""
+        return images.astype(self.dtype) * (2.0 / self.maximum) - 1.0
+
+    def encode(self, batch: Batch) -> list[Features]:
+        """Features of the image at each resolution."""
+        hidden = positionwise(self.enter_image, space_to_depth(self.inputs(batch.image), self.patch))
+        found = []
+        for place in reversed(range(len(self.resolutions))):
+            for block in self.up[place]:
+                hidden = block(hidden)
+            found.append(hidden)
+            if place:
+                hidden = self._shrunk(place, hidden)
+        return found[::-1]
+
+    def begin(self, count: int) -> Entered:
+        """The first block with a latent, after a learned map."""
+        of = self.resolutions[0]
+        start = jnp.broadcast_to(self.start[0].astype(self.dtype), (count, of.height, of.width, of.channels))
+        return self._onward(0, start)
+
+    def prior_of(self, name: str, hidden: Entered) -> MaskedDistribution:
+        """From the features on the way down."""
+        return hidden.prior
+
+    def posterior_of(
+        self, name: str, features: list[Features], hidden: Entered, prior: Any, step: Any
+    ) -> MaskedDistribution | Amortized:
+        """From the features on the way down and those of the image."""
+        index = self._places[name]
+        return self.down[index].recognize(features[self._blocks[index][0]], hidden)
+
+    def advance(self, name: str, hidden: Entered, latent: Masked) -> Entered | Features:
+        """On to the next block with a latent, or to the features of the pixels."""
+        index = self._places[name]
+        return self._onward(index + 1, self.down[index].leave(hidden, latent))
+
+    def pixels(self, hidden: Features) -> Distribution:
+        """p(x | everything)."""
+        return self.likelihood(depth_to_space(positionwise(self.out, self.activation(hidden)), self.patch))
+
+    def _onward(self, index: int, features: Features) -> Entered | Features:
+        for block, (place, number) in list(zip(self.down, self._blocks, strict=True))[index:]:
+            if place and number == 1:
+                features = self._grown(place - 1, features) + self.start[place].astype(self.dtype)[None]
+            if isinstance(block, LatentBlock):
+                return block.enter(features)
+            features = block(features)
+        return features
+
+    def _shrunk(self, place: int, features: Features) -> Features:
+        """To the resolution below."""
+        factor = self.resolutions[place].height // self.resolutions[place - 1].height
+        resample = mean_pool if self.resampling == "mean" else space_to_depth
+        dense, features = self.shrink[place - 1], resample(features, factor)
+        return features if dense is None else positionwise(dense, features)
+
+    def _grown(self, place: int, features: Features) -> Features:
+        """To the resolution above."""
+        factor = self.resolutions[place + 1].height // self.resolutions[place].height
+        dense = self.grow[place]
+        features = features if dense is None else positionwise(dense, features)
+        return repeat(features, factor) if self.resampling == "mean" else depth_to_space(features, factor)
