@@ -2,6 +2,7 @@
 
 from ctc_jax.distributions.bernoulli_times_continuous import BernoulliTimesContinuous
 from ctc_jax.distributions.categorical_times_continuous import CategoricalTimesContinuous
+from ctc_jax.distributions.correlated_pixels import CorrelatedPixels
 from ctc_jax.distributions.discretized_gaussian import DiscretizedGaussian
 from ctc_jax.distributions.discretized_logistic import DiscretizedLogistic
 from ctc_jax.distributions.grouped_ctc import GroupedCTC
@@ -19,6 +20,7 @@ __all__ = [
     "VALUE_FAMILIES",
     "BernoulliTimesContinuous",
     "CategoricalTimesContinuous",
+    "CorrelatedPixels",
     "DiscretizedGaussian",
     "DiscretizedLogistic",
     "GroupedCTC",

@@ -1,5 +1,6 @@
 """One level per batch element from a value family, as a numpyro distribution. Tests: test_discretized_*.py."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from numpyro.distributions import Distribution, constraints
 
 from ctc_jax.distributions.continuous import as_float
 from ctc_jax.distributions.levels import told_levels
-from ctc_jax.distributions.value_family import ValueFamily
+from ctc_jax.distributions.value_family import ValueFamily, inverse_of
 
 
 class Discretized(Distribution):
@@ -23,6 +24,8 @@ class Discretized(Distribution):
     """
 
     family: ClassVar[ValueFamily]
+    # `(level, loc, inverse_scale, bits)` to minus the second derivative of the log mass by loc, at least 0.
+    curvature: ClassVar[Callable]
     arg_constraints: ClassVar[dict] = {"loc": constraints.real, "log_scale": constraints.real}
     pytree_data_fields = ("loc", "log_scale")
     pytree_aux_fields = ("bits",)
@@ -54,6 +57,12 @@ class Discretized(Distribution):
         )
         log_mass = self.family.log_mass(value.astype(jnp.float32)[None], loc[None], log_scale[None], self.bits)
         return jnp.where(outside == 0, log_mass, outside)
+
+    def bend(self, value: Num[ArrayLike, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """The derivative of the log mass of levels by loc, nats a level, and minus the second one, at least 0."""
+        at = (jnp.broadcast_to(jnp.asarray(value, jnp.float32), self.batch_shape), self.loc)
+        inverse = inverse_of(self.log_scale, self.bits)
+        return self.family.partials(*at, inverse, self.bits)[0], type(self).curvature(*at, inverse, self.bits)
 
     def sample(self, key: Key[Array, ""] | None, sample_shape: tuple[int, ...] = ()) -> Int[Array, "..."]:
         """Levels of shape `sample_shape + batch_shape`, int32."""

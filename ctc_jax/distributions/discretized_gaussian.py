@@ -1,6 +1,7 @@
 """The Gaussian integrated over bins one level wide. Tests: test_discretized_gaussian.py."""
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -116,6 +117,16 @@ def partials(
     return by_loc, by_log_scale
 
 
+def curvature(
+    level: Float[Array, "*shape"], loc: Float[Array, "*shape"], inverse_scale: Float[Array, "*shape"], bits: int
+) -> Float[Array, "*shape"]:
+    """Minus the second derivative of the log mass by loc, nats a squared level: 1 / scale^2 in narrow bins."""
+    # The density solves the heat equation: its derivative by log_scale is scale^2 times the second one by loc.
+    by_loc, by_log_scale = partials(level, loc, inverse_scale, bits)
+    most = inverse_scale * inverse_scale
+    return jnp.clip(by_loc * by_loc - by_log_scale * most, 0.0, most)
+
+
 def survival(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """P(standard normal > z)."""
     tail = jnp.exp(-0.5 * z * z) * _scaled_tail(jnp.abs(z))
@@ -134,3 +145,4 @@ class DiscretizedGaussian(Discretized):
     """A Gaussian integrated over bins one level wide."""
 
     family: ClassVar[ValueFamily] = GAUSSIAN
+    curvature: ClassVar[Callable] = curvature

@@ -1,5 +1,6 @@
 """The logistic integrated over bins one level wide. Tests: test_discretized_logistic.py."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -65,6 +66,15 @@ def partials(
     return by_loc, by_log_scale
 
 
+def curvature(
+    level: Float[Array, "*shape"], loc: Float[Array, "*shape"], inverse_scale: Float[Array, "*shape"], bits: int
+) -> Float[Array, "*shape"]:
+    """Minus the second derivative of the log mass by loc, nats a squared level: the sum of the edges' densities."""
+    _, _, decay_upper, decay_lower, *_ = _edges(level, loc, inverse_scale, bits)
+    densities = decay_upper / (1 + decay_upper) ** 2 + decay_lower / (1 + decay_lower) ** 2
+    return inverse_scale * inverse_scale * densities
+
+
 def survival(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """P(standard logistic > z)."""
     decay = jnp.exp(-jnp.abs(z))
@@ -83,3 +93,4 @@ class DiscretizedLogistic(Discretized):
     """A logistic integrated over bins one level wide."""
 
     family: ClassVar[ValueFamily] = LOGISTIC
+    curvature: ClassVar[Callable] = curvature

@@ -69,12 +69,12 @@ class ValueFamily:
         self, key: Key[Array, ""], loc: Float[Array, "*shape"], log_scale: Float[Array, "*shape"], bits: int
     ) -> Int[Array, "*shape"]:
         """Levels drawn by rounding a continuous draw into its bin, the tails into the end bins."""
-        value = loc + self.noise(key, loc.shape) / _inverse_scale(log_scale, bits)
+        value = loc + self.noise(key, loc.shape) / inverse_of(log_scale, bits)
         return jnp.clip(jnp.round(value), 0, 2**bits - 1).astype(jnp.int32)
 
     def mean(self, loc: Float[Array, "*shape"], log_scale: Float[Array, "*shape"], bits: int) -> Float[Array, "*shape"]:
         """Exact mean in levels: the sum over levels j >= 1 of P(x >= j), accumulated without an axis of levels."""
-        inverse = _inverse_scale(log_scale, bits)
+        inverse = inverse_of(log_scale, bits)
 
         def add(level, total):
             return total + self.survival((level - 0.5 - loc) * inverse)
@@ -94,7 +94,8 @@ class ValueFamily:
         return best.astype(jnp.int32)
 
 
-def _inverse_scale(log_scale, bits):
+def inverse_of(log_scale: Float[Array, "*shape"], bits: int) -> Float[Array, "*shape"]:
+    """1 / scale, in 1 / levels, of a log-scale clamped to `log_scale_limits(bits)`."""
     return jnp.exp(-jnp.clip(log_scale, *log_scale_limits(bits)))
 
 
@@ -103,7 +104,7 @@ def _log_mass(family, bits, level, loc, log_scale):
     linear, product = 0.0, 1.0
     # Unrolled, with one logarithm for all: a reduction would be a second pass over memory.
     for term in range(loc.shape[0]):
-        piece, factor = family.pieces(level[term], loc[term], _inverse_scale(log_scale[term], bits), bits)
+        piece, factor = family.pieces(level[term], loc[term], inverse_of(log_scale[term], bits), bits)
         linear, product = linear + piece, product * factor
     return linear + jnp.log(product)
 
@@ -111,14 +112,14 @@ def _log_mass(family, bits, level, loc, log_scale):
 def _forward(family, bits, level, loc, log_scale):
     # The inputs are saved, not what value and derivative share, which XLA may store or compute twice. Computed from
     # whole arrays, as in the backward pass, it is the same expression there, found and computed once.
-    linear, factor = family.pieces(level, loc, _inverse_scale(log_scale, bits), bits)
+    linear, factor = family.pieces(level, loc, inverse_of(log_scale, bits), bits)
     value = reduce(operator.add, linear) + jnp.log(reduce(operator.mul, factor))
     return value, (level, loc, log_scale)
 
 
 def _backward(family, bits, saved, cotangent):
     level, loc, log_scale = saved
-    by_loc, by_log_scale = family.partials(level, loc, _inverse_scale(log_scale, bits), bits)
+    by_loc, by_log_scale = family.partials(level, loc, inverse_of(log_scale, bits), bits)
     low, high = log_scale_limits(bits)
     by_log_scale = jnp.where((log_scale >= low) & (log_scale <= high), by_log_scale, 0.0)
     cotangent = jnp.broadcast_to(cotangent[None], loc.shape)

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float
 from ctc_jax.distributions import VALUE_FAMILIES, GroupedCTC, MaskGroup
 from ctc_jax.distributions.mask_group import ALLOWED
 from ctc_jax.likelihoods.output_layer import values_last
-from ctc_jax.likelihoods.scale import ScaleOptions
+from ctc_jax.likelihoods.scale import SCALES, ScaleOptions
 from ctc_jax.likelihoods.value_outputs import ValueOutputs
-from ctc_jax.options import Options, option
+from ctc_jax.options import OptionError, Options, option
 
 
 class CTC(nn.Module):
@@ -97,9 +97,11 @@ class CTCOptions(Options):
         """The likelihood of images of levels 0..2^bits-1.
 
         Raises:
-          OptionError: patches do not tile the image.
+          OptionError: patches do not tile the image, or a scale for the whole image.
         """
         del features
+        if scale.scale == "optimal":
+            raise OptionError("scale", scale.scale, ", ".join(name for name in SCALES if name != "optimal"))
         height, width, channels = shape
         mask_group = MaskGroup.parse(self.mask_group)
         mask_group.grid(height, width)

@@ -21,7 +21,7 @@ REGISTRY: dict[str, type[Options]] = {
 SECTION = Section("likelihood", REGISTRY, "ctc", ScaleOptions, "the distribution on pixels")
 
 # Where the arguments of a likelihood's `build` that are no options of its own come from.
-ARGUMENTS = {"bits": "data.bits", "features": "model.features"}
+ARGUMENTS = {"bits": "data.bits", "features": "model.features", "scale": "likelihood.scale"}
 
 
 def build(config: ConfigSection, *, shape: tuple[int, int, int], bits: int, features: int) -> nn.Module:

@@ -10,6 +10,7 @@ from numpyro.distributions import Distribution
 from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked, MaskedDistribution
+from ctc_jax.models.factor_posterior import FactorPosterior
 from ctc_jax.models.position_posterior import PositionPosterior
 from ctc_jax.posteriors import AbstractPosterior, PathPosterior
 
@@ -27,7 +28,7 @@ class Amortized:
       hidden: what it sees, `[batch, features]`, or of each position of a feature map.
     """
 
-    family: AbstractPosterior | PositionPosterior
+    family: AbstractPosterior | PositionPosterior | FactorPosterior
     hidden: Float[Array, "batch *positions features"]
 
 

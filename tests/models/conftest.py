@@ -23,6 +23,7 @@ def make_model():
     def make(
         name,
         likelihood="bernoulli",
+        likelihood_options=None,
         shape=(2, 2, 1),
         bits=1,
         classes=1,
@@ -40,6 +41,7 @@ def make_model():
         section[name] = {key: value for key, value in TINY_PARTS.items() if key in own}
         section[name] |= {key: value for key, value in changes.items() if key not in shared}
         pixels = {"name": likelihood, "fixed_scale": 1.0, "ctc": {"components": 2}}
+        pixels |= {likelihood: likelihood_options} if likelihood_options else {}
         setting = Setting(
             likelihoods.build(pixels, shape=shape, bits=bits, features=section["features"]),
             posteriors.build({"name": posterior, **({posterior: posterior_options} if posterior_options else {})}),
