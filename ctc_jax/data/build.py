@@ -29,12 +29,14 @@ from ctc_jax.data.dataset import Dataset, Split
 from ctc_jax.data.places import Places
 from ctc_jax.data.registry import REGISTRY
 from ctc_jax.data.source import Arrays, Source
+from ctc_jax.data.variation import Variation
 from ctc_jax.errors import ConfigError, UserError
 from ctc_jax.options import ConfigSection, OptionError, Options, Section, at, option
 
 LOGGER = logging.getLogger(__name__)
 
 BINARIZATION_SEEDS = {"validation": 3_001, "test": 3_002}  # so that a reported bound is a fixed number
+VARIATION_SEEDS = {"validation": 3_003, "test": 3_004}
 CHUNK = 4_096  # images looked at together
 
 
@@ -56,14 +58,40 @@ class Shared(Options):
         "dynamic draws each pixel anew from (seed, step), threshold cuts at half",
         choices=("none", "dynamic", "threshold"),
     )
+    shrink: int = option(1, "images are averaged over squares of this side first", at_least=1)
+    canvas: int = option(
+        0, "side of a black square on which images lie at places drawn anew from (seed, step); 0 is none", at_least=0
+    )
+    objects: int = option(1, "images on a canvas, the label being that of the first; the rest are drawn", at_least=1)
+    distractors: int = option(0, "pieces of other images on a canvas", at_least=0)
+    contrast: float = option(
+        0.0, "levels are times a number from 1 - contrast to 1, drawn anew from (seed, step)", at_least=0, below=1
+    )
+    brightness: float = option(
+        0.0, "black becomes a level from 0 to this share of what contrast leaves free", at_least=0, at_most=1
+    )
     device_budget_mib: int = option(
         1024, "a training part that fits lives on the devices, else the host gathers", at_least=0
     )
 
     def check(self) -> None:
-        """Refuses some bits of what is binarized."""
+        """Refuses some bits of what is binarized, company without a canvas, and brightness without contrast."""
         if self.binarization != "none" and self.bits not in (1, 8):
             raise OptionError("bits", self.bits, f"1 or 8 when data.binarization is {self.binarization}")
+        if not self.canvas and (self.objects, self.distractors) != (1, 0):
+            name, only = ("objects", 1) if self.objects != 1 else ("distractors", 0)
+            raise OptionError(name, getattr(self, name), f"{only} without data.canvas")
+        if self.brightness and not self.contrast:
+            raise OptionError("brightness", self.brightness, "0 without data.contrast, which leaves it room")
+
+    @property
+    def varies(self) -> bool:
+        """Whether places or contrasts are drawn."""
+        return bool(self.canvas or self.contrast)
+
+    def variation(self, highest: int) -> Variation:
+        """What is drawn, of images of levels 0 to `highest`."""
+        return Variation(highest, self.canvas, self.objects, self.distractors, self.contrast, self.brightness)
 
 
 SECTION = Section("data", REGISTRY, "cifar10", Shared, "where the pixels come from")
@@ -154,17 +182,23 @@ def from_arrays(arrays: Arrays, options: Shared, name: str) -> Dataset:
       OptionError: an option does not fit the arrays.
       UserError: these are no data to train on.
     """
+    binary = arrays.bits == 1 or options.bits == 1 or options.binarization == "threshold"
+    if options.contrast and (binary and options.binarization != "dynamic"):
+        raise OptionError("contrast", options.contrast, "0 with binary pixels, unless data.binarization is dynamic")
     if arrays.bits == 1 and options.binarization != "none":
         raise OptionError("binarization", options.binarization, f"none: {name} is binary as it is")
     if is_constant(arrays.images):
         raise UserError(f"data {name}: all pixels of all {len(arrays.images)} images in {arrays.origin} are the same")
+    if options.shrink > 1:
+        small = {name: shrunk(getattr(arrays, name), options.shrink) for name in ("images", "test_images")}
+        arrays = dataclasses.replace(arrays, **small)
     parts = {
         part: as_seen(split, part, arrays.bits, options) for part, split in divide(arrays, options.validation).items()
     }
     key = "bits" if options.binarization == "none" else "binarization"
     if is_constant(parts["train"].images):
         raise OptionError(key, getattr(options, key), "what leaves a difference between the pixels of training images")
-    untouched = options.bits == 8 and options.binarization == "none"
+    untouched = (options.bits, options.binarization, options.shrink, options.varies) == (8, "none", 1, False)
     return Dataset(
         name=name,
         **parts,
@@ -210,17 +244,44 @@ def divide(arrays: Arrays, validation: int) -> dict[str, Split]:
 
 
 def as_seen(split: Split, part: str, stored_bits: int, options: Shared) -> Split:
-    """The part as a likelihood sees it; a training part that is binarized anew at each step stays grey."""
-    highest = 2**stored_bits - 1
-    if options.binarization == "none":
-        dropped = max(0, stored_bits - options.bits)
-        return dataclasses.replace(split, images=split.images >> dropped) if dropped else split
+    """The part as a likelihood sees it; of a training part what is drawn anew at each step is left to be drawn.
+
+    Raises:
+      OptionError: a canvas that does not hold the images.
+    """
+    highest, images = 2**stored_bits - 1, split.images
     if options.binarization == "threshold":
-        return dataclasses.replace(split, images=(split.images > highest // 2).astype(np.uint8))
-    if part == "train":
-        return dataclasses.replace(split, highest_grey=highest)
-    images = binarized(split.images, highest, np.random.default_rng(BINARIZATION_SEEDS[part]))
+        images, highest = (images > highest // 2).astype(np.uint8), 1
+    elif options.binarization == "none" and stored_bits > options.bits:
+        images, highest = images >> (stored_bits - options.bits), 2**options.bits - 1
+    if options.varies:
+        variation = options.variation(highest)
+        variation.check(*images.shape[1:3])
+        if part == "train":
+            split = dataclasses.replace(split, variation=variation)
+        else:
+            images = variation.draw(images, np.arange(len(images)), np.random.default_rng(VARIATION_SEEDS[part]))
+    if options.binarization == "dynamic" and part == "train":
+        split = dataclasses.replace(split, highest_grey=highest)
+    elif options.binarization == "dynamic":
+        images = binarized(images, highest, np.random.default_rng(BINARIZATION_SEEDS[part]))
     return dataclasses.replace(split, images=images)
+
+
+def shrunk(images: UInt8[np.ndarray, "n height width channels"], by: int) -> UInt8[np.ndarray, "n _ _ channels"]:
+    """Means over squares of that side, rounded.
+
+    Raises:
+      OptionError: it does not divide the sides.
+    """
+    count, height, width, channels = images.shape
+    if height % by or width % by:
+        raise OptionError("shrink", by, f"a divisor of height and width: images are {height}x{width}")
+    means = [
+        np.rint(images[first : first + CHUNK].reshape(-1, height // by, by, width // by, by, channels).mean((2, 4)))
+        for first in range(0, max(count, 1), CHUNK)
+    ]
+    return np.concatenate(means).astype(np.uint8)
 
 
 def is_constant(images: UInt8[np.ndarray, "n height width channels"]) -> bool:

@@ -10,6 +10,9 @@ from jaxtyping import Array, Float, Float64, Int, Int32, Integer, UInt8
 
 from ctc_jax.data.binarization import binarized
 from ctc_jax.data.digest import digest_of
+from ctc_jax.data.variation import Variation
+
+MEAN_SEED = 3_005
 
 
 class Batch(NamedTuple):
@@ -26,12 +29,14 @@ class Split:
     Attributes:
       images: levels 0 .. 2**bits - 1, or grey levels where pixels are binarized anew each time that they are seen.
       labels: 0 where a dataset has none.
-      highest_grey: 0 where images are as a likelihood sees them; else each pixel is 1 with probability level / this.
+      highest_grey: 0 where images have their bits; else each pixel is 1 with probability level / this.
+      variation: what else is drawn anew each time that an image is seen, before it is binarized; or None.
     """
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int32[np.ndarray, " n"]
     highest_grey: int = 0
+    variation: Variation | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -39,9 +44,17 @@ class Split:
     def draw(
         self, rows: Int[np.ndarray, " rows"], generator: np.random.Generator
     ) -> UInt8[np.ndarray, "rows height width channels"]:
-        """The rows' images as a likelihood sees them; `generator` binarizes grey ones."""
-        images = np.asarray(self.images[rows])
+        """The rows' images as a likelihood sees them; `generator` varies them and binarizes grey ones."""
+        images = self.varied(rows, generator)
         return binarized(images, self.highest_grey, generator) if self.highest_grey else images
+
+    def varied(
+        self, rows: Int[np.ndarray, " rows"], generator: np.random.Generator
+    ) -> UInt8[np.ndarray, "rows height width channels"]:
+        """The rows' images, with places and contrasts by `generator` where these are drawn; grey ones stay grey."""
+        if self.variation is None:
+            return np.asarray(self.images[rows])
+        return self.variation.draw(self.images, rows, generator)
 
 
 @dataclass(frozen=True)
@@ -73,17 +86,22 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
-        return self.train.images.shape[1:]
+        return self.test.images.shape[1:]
 
     @property
     def mean_image(self) -> Float64[np.ndarray, "height width channels"]:
         """The mean of the training images as a likelihood sees them, the highest level being 1."""
-        highest = self.train.highest_grey or 2**self.bits - 1
-        return np.mean(self.train.images, axis=0, dtype=np.float64) / highest
+        highest, train = self.train.highest_grey or 2**self.bits - 1, self.train
+        images = train.images
+        if train.variation is not None:  # of one draw of each, which is a mean over as many
+            images = train.varied(np.arange(len(train)), np.random.default_rng(MEAN_SEED))
+        return np.mean(images, axis=0, dtype=np.float64) / highest
 
     @cached_property
     def fingerprint(self) -> str:
         """32 digits that change with an image, a label, their order, the splits, bits or binarization."""
         splits = (self.train, self.validation, self.test)
         facts = f"{self.bits} {self.classes} {self.binarization} {[split.highest_grey for split in splits]}"
+        if self.train.variation is not None:
+            facts += f" {self.train.variation}"
         return digest_of(facts, *(array for split in splits for array in (split.images, split.labels)))

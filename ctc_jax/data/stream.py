@@ -14,15 +14,17 @@ from ctc_jax.data.prefetch import Prefetch
 from ctc_jax.options import OptionError
 
 BINARIZATION_STREAM = 4_001  # keeps the pixels' random numbers apart from those of training, which start at one seed
+VARIATION_STREAM = 4_002  # and those of places and contrasts from those of an epoch's order
 
 
 class BatchStream:
     """Device arrays of `count` consecutive batches, the same on any number of devices and hosts.
 
-    The images live on every device when they fit the budget; else the host gathers them, ahead of time.
+    The images live on every device when they fit the budget; else the host gathers them, ahead of time, as it does
+    those whose contrast or place is drawn anew at each step.
 
     Args:
-      split: images and labels; grey images are binarized anew at each step.
+      split: images and labels; images are varied and grey ones binarized anew at each step.
       batch_size: images per step, over all devices.
       seed: of the order and of the binarization, 0 to 2**32 - 1.
       sharding: of `[count, batch]`; `PartitionSpec(None, "data")`.
@@ -49,7 +51,7 @@ class BatchStream:
             raise OptionError("batch_size", batch_size, allowed)
         self.split, self.batch_size, self.seed, self.sharding = split, batch_size, seed, sharding
         self.steps_per_epoch = len(split) // batch_size
-        self.on_device = split.images.nbytes <= device_budget_mib * 2**20
+        self.on_device = split.variation is None and split.images.nbytes <= device_budget_mib * 2**20
         self.key = jax.random.fold_in(jax.random.key(seed), BINARIZATION_STREAM)
         self.take, self.binarize = compiled(sharding, split.highest_grey)
         if self.on_device:
@@ -113,7 +115,11 @@ def gather(split: Split, batch_size: int, seed: int, sharding: NamedSharding, st
         shape = (*rows.shape, *array.shape[1:])
         return jax.make_array_from_callback(shape, sharding, lambda index: array[rows[index[:2]]])
 
-    return Batch(parts(split.images), parts(split.labels))
+    if split.variation is None:
+        return Batch(parts(split.images), parts(split.labels))
+    generators = [np.random.default_rng((seed, VARIATION_STREAM, step + offset)) for offset in range(count)]
+    varied = [split.varied(of_step, generator) for of_step, generator in zip(rows, generators, strict=True)]
+    return Batch(place(np.stack(varied), sharding), parts(split.labels))
 
 
 @lru_cache

@@ -59,6 +59,7 @@ def cached_classifier(dataset: Dataset, directory: Path, *, steps: int = STEPS) 
 def file_name(dataset: Dataset, steps: int = STEPS) -> str:
     """Differs where images, labels, bits, binarization, training or the network do."""
     digest = hashlib.sha256(f"{dataset.classes} {len(dataset.train)} {steps}".encode())
+    digest.update(repr(dataset.train.variation or "").encode())
     rows = even_rows(len(dataset.train), FINGERPRINTED)
     for array in (dataset.train.images[rows], dataset.train.labels[rows]):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -111,6 +111,37 @@ def test_pixels_drawn_once_are_one_with_probability_level_over_255(data_config, 
     assert np.all(abs(images.mean(0)[..., 0] - probability) <= 4 * error)
 
 
+@pytest.mark.parametrize("binarization", ["none", "dynamic"])
+def test_training_images_are_varied_as_they_are_seen_and_the_rest_once(config, binarization):
+    make, images = config
+    changes = {"canvas": 5, "objects": 2, "contrast": 0.5, "brightness": 0.5, "binarization": binarization}
+    data, again = build(make(**changes)), build(make(**changes))
+    np.testing.assert_array_equal(data.train.images, images[:81])
+    assert data.image_shape == (5, 5, 1)
+    assert data.train.draw(np.arange(3), np.random.default_rng(0)).shape == (3, 5, 5, 1)
+    for split, other in ((data.validation, again.validation), (data.test, again.test)):
+        assert split.images.shape[1:] == (5, 5, 1)
+        assert split.variation is None
+        np.testing.assert_array_equal(split.images, other.images)
+        assert len(np.unique(split.images)) == 2 or binarization == "none"
+    assert data.mean_image.shape == (5, 5, 1)
+    assert data.fingerprint == again.fingerprint != build(make(**changes | {"objects": 3})).fingerprint
+
+
+def test_the_mean_image_is_that_of_varied_images(config):
+    data = build(config[0](contrast=0.9, brightness=1.0))
+    seen = [data.train.draw(np.arange(81), np.random.default_rng(seed)) / 255 for seed in range(50)]
+    np.testing.assert_allclose(data.mean_image, np.mean(seen, axis=(0, 1)), atol=4.5 * np.std(seen) / np.sqrt(81))
+
+
+def test_images_shrink_to_the_means_of_squares(data_config, tmp_path):
+    images = np.random.default_rng(0).integers(256, size=(100, 4, 6, 3), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=images)
+    data = build(data_config(path=str(tmp_path / "a.npz"), shrink=2))
+    expected = [images[:81, down : down + 2, 2:4].mean(axis=(1, 2)) for down in (0, 2)]
+    np.testing.assert_allclose(data.train.images[:, :, 1].swapaxes(0, 1), expected, atol=0.5)
+
+
 def test_shapes_know_their_density_until_bits_are_dropped(data_config, monkeypatch):
     monkeypatch.setattr("ctc_jax.data.shapes.TRAIN", 30)
     monkeypatch.setattr("ctc_jax.data.shapes.VALIDATION", 4)
@@ -119,6 +150,7 @@ def test_shapes_know_their_density_until_bits_are_dropped(data_config, monkeypat
     assert (len(data.train), len(data.validation), len(data.test), data.classes) == (30, 4, 5, 8)
     assert np.all(np.isfinite(data.log_prob(data.test.images, data.test.labels)))
     assert build(data_config(name="shapes", bits=5)).log_prob is None
+    assert build(data_config(name="shapes", contrast=0.5)).log_prob is None
 
 
 def test_an_unknown_name_lists_the_registry(data_config):
@@ -139,6 +171,12 @@ def test_an_unknown_name_lists_the_registry(data_config):
         ({"validation": 0}, r"config\.data\.validation is 0; allowed: -1, or 1 to 89"),
         ({"validation": -2}, r"config\.data\.validation is -2"),
         ({"device_budget_mib": -1}, r"config\.data\.device_budget_mib is -1"),
+        ({"objects": 2}, r"config\.data\.objects is 2; allowed: 1 without data.canvas"),
+        ({"distractors": 2}, r"config\.data\.distractors is 2; allowed: 0 without data.canvas"),
+        ({"brightness": 0.5}, r"config\.data\.brightness is 0\.5; allowed: 0 without data.contrast"),
+        ({"canvas": 1}, r"config\.data\.canvas is 1; allowed: 0, or 2 or more"),
+        ({"contrast": 0.5, "bits": 1}, r"config\.data\.contrast is 0\.5; allowed: 0 with binary pixels"),
+        ({"shrink": 3}, r"config\.data\.shrink is 3; allowed: a divisor of height and width"),
         ({"stored_bits": 9}, r"config\.data\.npz\.stored_bits is 9"),
     ],
 )

@@ -6,12 +6,13 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from ctc_jax.data import BatchStream, Split
+from ctc_jax.data.variation import Variation
 from ctc_jax.options import OptionError
 
 
-def split(count=22, highest_grey=0):
+def split(count=22, highest_grey=0, variation=None):
     images = np.random.default_rng(0).integers(256, size=(count, 3, 2, 1), dtype=np.uint8)
-    return Split(images, np.arange(count, dtype=np.int32), highest_grey)
+    return Split(images, np.arange(count, dtype=np.int32), highest_grey, variation)
 
 
 def sharding(devices):
@@ -63,6 +64,22 @@ def test_host_and_devices_give_the_same_batches_in_any_order_of_calls(highest_gr
         assert_equal(gathered(step, 2), expected)
         assert_equal(spread(step, 2), expected)
     gathered.close()
+
+
+@pytest.mark.parametrize("highest_grey", [0, 255])
+def test_places_and_contrasts_are_a_function_of_seed_and_step_on_any_number_of_devices(highest_grey):
+    data = split(highest_grey=highest_grey, variation=Variation(255, canvas=6, objects=2, contrast=0.5))
+    one, four, other = stream(data), stream(data, devices=4), stream(data, seed=1)
+    together = jax.device_get(one(2, 5))
+    assert together.image.shape == (5, 4, 6, 6, 1)
+    for step in (4, 2, 6):  # as after a restart
+        again = jax.device_get(four(step))
+        np.testing.assert_array_equal(again.image[0], together.image[step - 2])
+        np.testing.assert_array_equal(again.label[0], together.label[step - 2])
+    seen = np.concatenate([together.image, jax.device_get(other(2, 5)).image]).reshape(40, -1)
+    assert len(np.unique(seen, axis=0)) == 40
+    for batches in (one, four, other):
+        batches.close()
 
 
 def test_batches_are_spread_over_the_devices():
