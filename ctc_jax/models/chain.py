@@ -110,6 +110,33 @@ class BottomUpChain(Chain, Protocol):
 
 
 @runtime_checkable
+class RolledChain(Chain, Protocol):
+    """A chain that may treat all latents alike, whatever their names.
+
+    Attributes:
+      rolled: whether it does, so that a loop of the compiled program draws them.
+    """
+
+    rolled: bool
+
+
+@runtime_checkable
+class CanvasChain(Chain, Protocol):
+    """A chain whose latents add to a canvas, which can be looked at before it is finished."""
+
+    def unfinished(self, hidden: Hidden) -> Distribution:
+        """p(x | the latents so far), as if no more came."""
+
+
+@runtime_checkable
+class RecurrentChain(Chain, Protocol):
+    """A chain whose recognition model looks at the image before each latent anew, and remembers what it saw."""
+
+    def look(self, features: Features, hidden: Hidden) -> Features:
+        """What the posterior of the next latent sees, of what was seen before and of the latents drawn."""
+
+
+@runtime_checkable
 class PathChain(Chain, Protocol):
     """A chain whose latents, all without masks, may be moved together once they are drawn.
 

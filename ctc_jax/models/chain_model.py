@@ -6,18 +6,19 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, Pathwise, PerSite
-from ctc_jax.models.chain import Chain, PathChain
+from ctc_jax.models.chain import CanvasChain, Chain, PathChain
 from ctc_jax.models.estimated_bound import estimated_bound
 from ctc_jax.models.joint_path import joined, walk_and_move
 from ctc_jax.models.model import Params
 from ctc_jax.models.orders import BottomUp, Generation, TopDown
+from ctc_jax.models.painting import painted
 from ctc_jax.models.trace import END, Bound, Joint, Latents, Schedule, Trace
 from ctc_jax.models.walk import centered, placed, sampled, walk
 from ctc_jax.models.walk import given as as_given
@@ -80,6 +81,8 @@ class ChainModel:
 
         def meet_every_layer(chain: Chain) -> Distribution:
             steps = self.inference(chain, batch)
+            if steps.rolled:  # one step meets every layer, and a loop makes no parameters
+                steps.names = steps.names[:1]
             trace = walk(steps, centered)
             if _has_path(chain):
                 chain.trajectory.meet(joined(trace.latents, chain), chain.trajectory_features(steps.features))
@@ -150,6 +153,11 @@ class ChainModel:
         """p(x | latents)."""
         count = len(jax.tree.leaves(latents)[0])
         return walk(Generation(self.bound_network(params), count), placed(latents)).pixels
+
+    def frames(self, params: Params, latents: Latents) -> Float[Array, "times batch height width channels"] | None:
+        """What a chain with a canvas has painted before the first latent and after each, in levels; None of others."""
+        chain = self.bound_network(params)
+        return painted(chain, latents) if isinstance(chain, CanvasChain) else None
 
     def bound_network(self, params: Params) -> Chain:
         """The network with these parameters: a `Chain`."""

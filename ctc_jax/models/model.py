@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
@@ -58,3 +58,7 @@ class Model(Protocol):
 
     def decode(self, params: Params, latents: Latents) -> Distribution:
         """p(x | latents)."""
+
+    def frames(self, params: Params, latents: Latents) -> Float[Array, "times batch height width channels"] | None:
+        """The mean of the pixels before the first latent and after each, in levels, of a model that paints on a canvas;
+        None of any other."""

@@ -1,4 +1,4 @@
-"""Orders in which a chain's latents are drawn: priors alone, top down, bottom up. Tests: test_chain.py."""
+"""Orders in which latents are drawn: by priors alone, top down, with new looks, bottom up. Tests: test_chain.py."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
-from ctc_jax.models.chain import BottomUpChain, Chain, Features, Hidden
+from ctc_jax.models.chain import BottomUpChain, Chain, Features, Hidden, RecurrentChain, RolledChain
 from ctc_jax.models.trace import END, Latents, Schedule
 from ctc_jax.models.walk import Deferred, given, walk
 
@@ -18,6 +18,7 @@ class Generation:
 
     def __init__(self, chain: Chain, count: int):
         self.chain, self.count, self.names = chain, count, chain.latents
+        self.rolled = isinstance(chain, RolledChain) and chain.rolled
 
     def start(self) -> Hidden:
         """Before the first latent."""
@@ -50,6 +51,35 @@ class TopDown(Generation):
         return self.chain.posterior_of(name, self.features, carry, prior, self.schedule.step), prior
 
 
+class Recurrent(TopDown):
+    """Inference in generative order, where what a posterior sees of the image changes with what was drawn."""
+
+    chain: RecurrentChain
+
+    def start(self) -> tuple[Features, Hidden]:
+        """The first look at the image."""
+        return self._looked(self.features, super().start())
+
+    def distributions(self, carry: tuple[Features, Hidden], name: str) -> tuple[Any, Any]:
+        """Posterior and prior, both given the latents before."""
+        features, hidden = carry
+        prior = self.chain.prior_of(name, hidden)
+        return self.chain.posterior_of(name, features, hidden, prior, self.schedule.step), prior
+
+    def advance(self, carry: tuple[Features, Hidden], name: str, latent: Masked) -> tuple[Features, Hidden]:
+        """The chain's own way, and unless the latent is the last another look."""
+        features, hidden = carry
+        hidden = super().advance(hidden, name, latent)
+        return (features, hidden) if name == self.names[-1] else self._looked(features, hidden)
+
+    def finish(self, carry: tuple[Features, Hidden]) -> tuple[Distribution, Deferred]:
+        """No prior is left open."""
+        return super().finish(carry[1])
+
+    def _looked(self, features, hidden):
+        return self.chain.look(features, hidden), hidden
+
+
 class BottomUp:
     """Inference from the image upwards: a posterior sees what was drawn below it.
 
@@ -58,6 +88,7 @@ class BottomUp:
     """
 
     defers = True
+    rolled = False
 
     def __init__(self, chain: BottomUpChain, batch: Batch, schedule: Schedule = END):
         self.chain, self.batch, self.schedule = chain, batch, schedule

@@ -5,7 +5,9 @@ import dataclasses
 from ctc_jax.errors import ConfigError
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.class_conditional import ClassConditional
+from ctc_jax.models.conv_draw import ConvDraw
 from ctc_jax.models.ctc_hierarchy import CTCHierarchy
+from ctc_jax.models.draw import Draw
 from ctc_jax.models.mask_vae import MaskVAE
 from ctc_jax.models.networks.correlated import CorrelatedNetwork
 from ctc_jax.models.orders import TopDown
@@ -20,6 +22,8 @@ REGISTRY = {
     "mask_vae": MaskVAE,
     "ctc_hierarchy": CTCHierarchy,
     "top_down": TopDownVAE,
+    "draw": Draw,
+    "conv_draw": ConvDraw,
     "class_conditional": ClassConditional,
 }
 

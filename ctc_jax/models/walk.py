@@ -1,10 +1,12 @@
 """Latents drawn one after another: the one walk of all models. Tests: tests/models/test_chain.py."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
-from jaxtyping import Array, Float, Key
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, Key
 from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
@@ -24,10 +26,13 @@ class Steps(Protocol):
     Attributes:
       names: of the latents, in that order.
       defers: whether priors are known at the end alone.
+      rolled: whether all latents are drawn as the first is, whatever their names: a loop then draws them, and the
+        program is as large as one step.
     """
 
     names: tuple[str, ...]
     defers: bool
+    rolled: bool
 
     def start(self) -> Any:
         """What the first posterior depends on."""
@@ -63,6 +68,8 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
       batch: whose likelihood is wanted; without one it is 0.
       schedule: of the likelihood.
     """
+    if steps.rolled and len(steps.names) > 1:
+        return _rolled(steps, take, batch, schedule)
     carry, latents, sites, last = steps.start(), {}, {}, len(steps.names) - 1
     for index, name in enumerate(steps.names):
         posterior, prior = steps.distributions(carry, name)
@@ -75,13 +82,49 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
         drawn = take(index, name, posterior, prior, rest)
         carry, latents[name] = steps.advance(carry, name, drawn.latent), drawn.latent
         if not isinstance(prior, Observed):
-            known = posterior if isinstance(posterior, MaskedDistribution) else None
-            sites[name] = Site(drawn.latent, known, prior, drawn.log_q, drawn.known)
+            sites[name] = _site(drawn, posterior, prior)
     pixels, priors = steps.finish(carry)
     for name, (prior, latent) in priors.items():
         deferred = -prior.log_prob(latent)
         sites[name] = sites[name]._replace(prior=prior, kl=sites[name].kl + deferred, deferred=deferred)
     return Trace(latents, sites, pixels, 0.0 if batch is None else log_likelihood(pixels, batch, schedule))
+
+
+def _site(drawn: Drawn, posterior: Any, prior: MaskedDistribution) -> Site:
+    known = posterior if isinstance(posterior, MaskedDistribution) else None
+    return Site(drawn.latent, known, prior, drawn.log_q, drawn.known)
+
+
+def _rolled(steps: Steps, take: Take, batch: Batch | None, schedule: Schedule) -> Trace:
+    """`walk`, in a loop of the compiled program."""
+    names, held = steps.names, None
+    if isinstance(take, Held) and take.latents:
+        absent = jax.tree.map(jnp.zeros_like, next(iter(take.latents.values())))
+        held = jax.tree.map(lambda *of: jnp.stack(of), *(take.latents.get(name, absent) for name in names))
+    there = jnp.asarray([isinstance(take, Held) and name in take.latents for name in names])
+
+    def drawn_at(index, latent, is_given, *of_latent):
+        if held is None:
+            return take(index, names[0], *of_latent)
+        found = replace(take, latents={names[0]: latent})(index, names[0], *of_latent)
+        if take.latents.keys() >= set(names):
+            return found
+        other = take.others(index, names[0], *of_latent)
+        return jax.tree.map(lambda one, two: jnp.where(is_given, one, two), found, other)
+
+    def step(carry, of_step):
+        posterior, prior = steps.distributions(carry, names[0])
+        drawn = drawn_at(*of_step, posterior, prior, None)
+        return steps.advance(carry, names[0], drawn.latent), _site(drawn, posterior, prior)
+
+    carry, stacked = jax.lax.scan(step, steps.start(), (jnp.arange(len(names)), held, there))
+    leaves, tree = jax.tree.flatten(stacked)
+    # A split, whose gradient is a concatenation: that of a slice fills the whole array, once for each latent.
+    parts = zip(*([part[0] for part in jnp.split(leaf, len(names))] for leaf in leaves), strict=True)
+    sites = {name: tree.unflatten(part) for name, part in zip(names, parts, strict=True)}
+    pixels, _ = steps.finish(carry)
+    likelihood = 0.0 if batch is None else log_likelihood(pixels, batch, schedule)
+    return Trace({name: site.draw for name, site in sites.items()}, sites, pixels, likelihood)
 
 
 def log_likelihood(pixels: Distribution, batch: Batch, schedule: Schedule) -> Float[Array, " batch"]:
@@ -116,31 +159,42 @@ def sampled(key: Key[Array, ""], mask_of: Callable[[str], Callable] | None = Non
     return take
 
 
+@dataclass(frozen=True)
+class Held:
+    """Latents as they are given.
+
+    Attributes:
+      latents: by name.
+      others: draws those that are not given.
+      scored: whether log q and KL are wanted; latents that are not scored may be products without a mask.
+    """
+
+    latents: Latents
+    others: Take | None = None
+    scored: bool = True
+
+    def __call__(self, index: Any, name: str, posterior: Any, prior: Any, rest: Any) -> Drawn:
+        """One of them."""
+        if name not in self.latents:
+            return self.others(index, name, posterior, prior, rest)
+        latent = self.latents[name]
+        if not self.scored or isinstance(posterior, Observed):
+            return Drawn(latent, 0.0, 0.0)
+        if isinstance(posterior, Amortized):
+            log_q = posterior.family.log_prob(posterior.hidden, latent.value)
+        else:
+            log_q = posterior.log_prob(latent)
+        return Drawn(latent, log_q, log_q if prior is None else log_q - prior.log_prob(latent))
+
+
 def given(latents: Latents, others: Take | None = None) -> Take:
     """Each latent as it is given, and scored; those that are not given as `others` have them."""
-
-    def take(index, name, posterior, prior, rest) -> Drawn:
-        if name not in latents:
-            return others(index, name, posterior, prior, rest)
-        if isinstance(posterior, Observed):
-            return Drawn(latents[name], 0.0, 0.0)
-        if isinstance(posterior, Amortized):
-            log_q = posterior.family.log_prob(posterior.hidden, latents[name].value)
-        else:
-            log_q = posterior.log_prob(latents[name])
-        known = log_q if prior is None else log_q - prior.log_prob(latents[name])
-        return Drawn(latents[name], log_q, known)
-
-    return take
+    return Held(latents, others)
 
 
 def placed(latents: Latents) -> Take:
-    """Each latent as it is given and not scored: for what comes of latents, which may be products without a mask."""
-
-    def take(index, name, posterior, prior, rest) -> Drawn:
-        return Drawn(latents[name], 0.0, 0.0)
-
-    return take
+    """Each latent as it is given and not scored: for what comes of latents."""
+    return Held(latents, scored=False)
 
 
 def centered(index, name, posterior, prior, rest) -> Drawn:
@@ -158,7 +212,7 @@ def known_kl(posterior: MaskedDistribution, prior: MaskedDistribution | None) ->
     return posterior.negative_entropy() if prior is None else posterior.kl(prior)
 
 
-def keys(key: Key[Array, ""], index: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
+def keys(key: Key[Array, ""], index: int | Integer[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
     """The keys of the mask and of the values of the latent at an index of the order."""
     # Not a split of one folded in: a latent without masks then takes one hash, not two, each 0.2 s to compile.
     return jax.random.fold_in(key, 2 * index), jax.random.fold_in(key, 2 * index + 1)

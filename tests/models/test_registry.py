@@ -28,7 +28,7 @@ def test_unknown_names_are_one_line_that_lists_what_there_is(make_model):
         make_model("conv_vea")
     assert str(caught.value) == (
         "config.model.name is 'conv_vea'; "
-        "allowed: class_conditional, conv_vae, ctc_hierarchy, mask_vae, mlp_vae, top_down "
+        "allowed: class_conditional, conv_draw, conv_vae, ctc_hierarchy, draw, mask_vae, mlp_vae, top_down "
         "(did you mean conv_vae?)"
     )
     refused(

@@ -1,0 +1,52 @@
+"""DRAW: an image painted in steps, with a latent each. Tests: tests/models/test_draw.py."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ctc_jax.models.chain_model import ChainModel
+from ctc_jax.models.networks.draw import DrawNetwork
+from ctc_jax.models.orders import Recurrent
+from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions
+from ctc_jax.options import option
+
+
+@dataclass(frozen=True)
+class Draw(ModelOptions):
+    """Recurrent encoder and decoder with one canvas."""
+
+    glimpses: int = option(10, "steps, each with a latent of model.latents numbers", at_least=1)
+    attention: bool = option(True, "read and write through windows of Gaussian filters; else on the whole image")
+    read_size: int = option(2, "filters of the reading window on each axis", at_least=1)
+    write_size: int = option(5, "filters of the writing window on each axis", at_least=1)
+
+    def build(self, shared: SharedOptions, setting: Setting) -> ChainModel:
+        """The model.
+
+        Raises:
+          ConfigError: a posterior that needs log p(x, z).
+        """
+        check_posterior(setting)
+        network = DrawNetwork(
+            posterior=setting.posterior(shared.latents),
+            glimpses=self.glimpses,
+            read_size=self.read_size if self.attention else 0,
+            write_size=self.write_size if self.attention else 0,
+            **arguments(shared, setting),
+        )
+        return ChainModel(network, Recurrent)
+
+
+def check_posterior(setting: Setting) -> None:
+    """Refuses a family that would need the density of latents that are not drawn yet.
+
+    Raises:
+      ConfigError: one that needs log p(x, z).
+    """
+    why = "others need log p(x, z) of one latent alone, not of one a step"
+    setting.posterior.check(lambda family: not family.needs_log_joint, why)
+
+
+def arguments(shared: SharedOptions, setting: Setting) -> dict[str, Any]:
+    """The arguments that networks take which paint: their nonlinearity is the recurrent network's own."""
+    taken = {key: value for key, value in shared.network(setting).items() if key != "activation"}
+    return {**taken, "width": shared.width}
