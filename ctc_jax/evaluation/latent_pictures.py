@@ -14,12 +14,13 @@ from ctc_jax.distributions import BERNOULLI, CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.evaluation.masks import information, mask_probs
 from ctc_jax.models import Latents, Model, Params
-from ctc_jax.reporting import Picture, grid, mean_and_samples, save_png
+from ctc_jax.reporting import Picture, grid, labeled_rows, mean_and_samples, save_gif, save_png
 
 # Of the positions of a 2 x 2 window, row by row: red, yellow; blue, green.
 WINDOW_COLORS = np.array([[215, 48, 39], [253, 196, 55], [49, 88, 200], [44, 160, 70]], np.float64)
 ROWS, COLUMNS, CHANNELS = 8, 7, 3
 SWAPPED = 6
+PAINTED, TIMES = 16, 12  # samples of an animation, of which a strip shows the first rows at so many times
 JUDGED = 256  # images by which the most telling masks are chosen
 CAPTIONS = {
     "one_code": "Each row one code, the first latent: the likelihood's mean at seven draws of those below, at the left "
@@ -29,20 +30,23 @@ CAPTIONS = {
     "right), dark where all are alike; of a gate the probability that it is open",
     "what_where": "Values of the image at the left of a row, choices of that at the top of a column; on the diagonal "
     "an image's own",
+    "canvas": "Each row one sample of the prior: the mean of the pixels as if no more came, after so many latents",
+    "painting": "Samples of the prior as they are painted: the mean of the pixels after each latent",
 }
 
 
 def draw_latent_pictures(
     model: Model, params: Params, split: Split, directory: Path, *, levels: int, seed: int
 ) -> list[Picture]:
-    """Several images of one code; masks; and, where masks choose among values, values with another image's masks.
+    """Several images of one code; masks; values with another image's masks, where masks choose; what paints, painting.
 
     Args:
       model: any model; one without masks and with a single latent has no such pictures.
       params: its parameters.
       split: where the images come from.
       directory: gets `one_code.png` where there are several latents, `masks.png` where masks lie on the image,
-        `what_where.png` where such masks choose among values.
+        `what_where.png` where such masks choose among values; of a model with a canvas `canvas.png` and
+        `painting.gif`.
       levels: the highest pixel level.
       seed: of all samples.
     """
@@ -64,10 +68,21 @@ def draw_latent_pictures(
         left = np.concatenate([np.full_like(table[:1, 0], levels / 2), table[0]])
         cells = np.concatenate([left[:, None], table], axis=1).reshape(-1, *table.shape[2:])
         drawn["what_where"] = grid(cells, len(swapped) + 1, levels=levels)
+    frames = _painted(model, params, key)
+    if frames is not None:
+        shown = np.unique(np.linspace(0, len(frames) - 1, TIMES).round().astype(int))
+        strip = np.swapaxes(np.asarray(frames)[shown, :ROWS], 0, 1)
+        drawn["canvas"] = labeled_rows(strip, [str(time) for time in shown], levels=levels)
     directory.mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         save_png(directory / f"{name}.png", picture)
-    return [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
+    pictures = [Picture(CAPTIONS[name], directory / f"{name}.png") for name in drawn]
+    if frames is not None:
+        path = directory / "painting.gif"
+        grids = [grid(np.asarray(frame), PAINTED // 2, levels=levels) for frame in frames]
+        save_gif(path, grids, seconds=3.0, rest=2.0)
+        pictures.append(Picture(CAPTIONS["painting"], path))
+    return pictures
 
 
 @partial(jax.jit, static_argnums=(0, 3, 4))
@@ -83,6 +98,14 @@ def _below_one_code(
         return model.generate(params, key, codes, given=code)[1].mean
 
     return jnp.swapaxes(jax.lax.map(again, jax.random.split(below, draws)), 0, 1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _painted(
+    model: Model, params: Params, key: Key[Array, ""]
+) -> Float[Array, "times samples height width channels"] | None:
+    """What a model paints, in levels; None where it has no canvas."""
+    return model.frames(params, model.generate(params, key, PAINTED)[0])
 
 
 def exchange(values_of: Masked, masks_of: Masked) -> Masked:

@@ -65,7 +65,8 @@ def draw_pictures(
 def captioned(directory: Path) -> list[Picture]:
     """The pictures in a directory with their captions, as they are drawn; others after them, by name."""
     place = {name: index for index, name in enumerate(CAPTIONS)}
-    paths = sorted(directory.glob("*.png"), key=lambda path: (place.get(path.stem, len(place)), path.stem))
+    paths = [path for path in directory.glob("*") if path.suffix in (".png", ".gif")]
+    paths.sort(key=lambda path: (place.get(path.stem, len(place)), path.stem))
     return [Picture(CAPTIONS.get(path.stem, path.stem), path) for path in paths]
 
 

@@ -51,10 +51,10 @@ pre { background: var(--card); border-radius: .5rem; padding: .8rem; white-space
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A PNG file and the words above it."""
+    """A PNG or GIF file and the words above it."""
 
     caption: str
-    png_path: Path
+    path: Path
 
 
 def write_report(
@@ -87,7 +87,7 @@ def write_report(
         numbers(summary),
         *(f"<p>{_escape(note)}</p>" for note in notes),
         "<h2>Pictures</h2>" if pictures else "",
-        *(_figure(picture.caption, picture.png_path.read_bytes()) for picture in pictures),
+        *(_figure(of.caption, of.path.read_bytes(), kind=of.path.suffix[1:]) for of in pictures),
         "<h2>Training</h2>",
         _figure("", draw_curves(history), alt="Training curves"),
         f"<h2>Command</h2><pre>{_escape(_words(command))}</pre>" if command else "",
@@ -121,8 +121,8 @@ def table(rows: Mapping[str, Any]) -> str:
     return f"<table>{''.join(cells)}</table>"
 
 
-def _figure(caption: str, png: bytes, alt: str = "") -> str:
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def _figure(caption: str, picture: bytes, alt: str = "", kind: str = "png") -> str:
+    source = f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
     words = f"<figcaption>{_escape(caption)}</figcaption>" if caption else ""
     return f'<figure>{words}<img src="{source}" alt="{_escape(alt or caption)}"></figure>'
 

@@ -1,4 +1,4 @@
-"""Images of pixel levels laid out as pictures to look at, and saved as PNG. Tests: test_pictures.py.
+"""Images of pixel levels laid out as pictures to look at, and saved as PNG or GIF. Tests: test_pictures.py.
 
 Every function takes levels 0..`levels` with 1 (gray), 2 (gray and opacity), 3 (RGB) or 4 (RGBA) channels, enlarges
 small images by a whole factor (nearest neighbor, so that a pixel stays a pixel) and returns uint8 [height, width, 3].
@@ -110,13 +110,29 @@ def save_png(path: Path, array: Picture) -> None:
     save_bytes(path, buffer.getvalue())
 
 
-def save_bytes(path: Path, png: bytes) -> None:
-    """Writes a picture that is a PNG already, making its folder."""
+def save_gif(path: Path, frames: Sequence[Picture], *, seconds: float, rest: float) -> None:
+    """Writes pictures of one size as an animation without end, making its folder.
+
+    Args:
+      path: the file.
+      frames: in order.
+      seconds: that all but the last are shown together; browsers show none shorter than two hundredths.
+      rest: seconds that the last is shown.
+    """
+    each = max(20, round(1000 * seconds / max(1, len(frames) - 1)))
+    shown, buffer = [each] * (len(frames) - 1) + [round(1000 * rest)], io.BytesIO()
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    first.save(buffer, format="GIF", save_all=True, append_images=others, duration=shown, loop=0)
+    save_bytes(path, buffer.getvalue())
+
+
+def save_bytes(path: Path, picture: bytes) -> None:
+    """Writes a picture that is a file's content already, making its folder."""
     if not process.is_leader():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as temporary:
-        temporary.write_bytes(png)
+        temporary.write_bytes(picture)
 
 
 def _wide(gap: int) -> int:

@@ -10,7 +10,7 @@ from ctc_jax.data import Batch, Split
 from ctc_jax.evaluation.latent_pictures import WINDOW_COLORS, _of_choice, draw_latent_pictures
 from ctc_jax.evaluation.pictures import draw_pictures
 from ctc_jax.models import ImageSpace, Masked
-from ctc_jax.reporting import grid, mean_and_samples
+from ctc_jax.reporting import grid, labeled_rows, mean_and_samples
 
 TINY = {
     "model.name": "ctc_hierarchy",
@@ -48,7 +48,7 @@ def pooled(build, tmp_path_factory):
     model, params = build("ctc_pool,ctc_relu")
     folder = tmp_path_factory.mktemp("run")
     pictures = draw_latent_pictures(model, params, SPLIT, folder, levels=1, seed=3)
-    return model, params, {picture.png_path.stem: np.asarray(Image.open(picture.png_path)) for picture in pictures}
+    return model, params, {picture.path.stem: np.asarray(Image.open(picture.path)) for picture in pictures}
 
 
 def test_a_picture_of_each_kind_is_drawn(pooled):
@@ -134,11 +134,46 @@ def test_colors_are_told_apart():
 def test_without_levels_there_is_nothing_to_show_and_without_masks_one_picture(build, tmp_path):
     for families, names in (("none", []), ("gaussian", ["one_code"])):
         found = draw_latent_pictures(*build(families), SPLIT, tmp_path / families, levels=1, seed=0)
-        assert [picture.png_path.stem for picture in found] == names
+        assert [picture.path.stem for picture in found] == names
 
 
 @pytest.mark.slow
 def test_they_follow_the_pictures_of_any_model(build, tmp_path):
     model, params = build("ctc_pool,ctc_relu")
-    names = [p.png_path.stem for p in draw_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)]
+    names = [p.path.stem for p in draw_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)]
     assert names == ["samples", "reconstructions", "mean_and_samples", "one_code", "masks", "what_where"]
+
+
+def test_a_model_that_paints_shows_how(tmp_path):
+    """At most so many times in the strip, the first and the last among them, and all of them in the animation."""
+    config = base.experiment(
+        {
+            "model.name": "draw",
+            "model.draw.glimpses": 14,
+            "model.draw.write_size": 2,
+            "model.width": 3,
+            "model.features": 2,
+            "model.latents": 2,
+            "likelihood.name": "bernoulli",
+        }
+    )
+    model = training.build_model(config, ImageSpace((8, 8, 1), 1, 1))
+    random = np.random.default_rng(1)
+    params = jax.jit(model.init)(jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf + 0.7 * random.standard_normal(leaf.shape, np.float32), params)
+    found = draw_latent_pictures(model, params, SPLIT, tmp_path, levels=1, seed=3)
+    assert [picture.path.name for picture in found] == ["one_code.png", "canvas.png", "painting.gif"]
+
+    @jax.jit
+    def frames():
+        return model.frames(params, model.generate(params, jax.random.key(3), 16)[0])
+
+    frames = np.asarray(frames())
+    shown = [0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14]
+    expected = labeled_rows(np.swapaxes(frames[shown, :8], 0, 1), [str(time) for time in shown], levels=1)
+    assert np.abs(np.asarray(Image.open(found[1].path)).astype(int) - expected).max() <= 1
+    with Image.open(found[2].path) as animation:
+        assert animation.n_frames == 15
+        animation.seek(14)
+        last = np.asarray(animation.convert("RGB")).astype(int)
+    assert np.abs(last - grid(frames[-1], 8, levels=1)).mean() < 2  # of 256 colors

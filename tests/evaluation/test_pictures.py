@@ -46,7 +46,7 @@ def drawn(images, params, tmp_path_factory):
     """The pictures' arrays by name, and what `draw_pictures` returned."""
     split = Split(images[:40], np.zeros(40, np.int32))
     pictures = draw_pictures(Certain(), params, split, tmp_path_factory.mktemp("run") / "samples", levels=1, seed=0)
-    return {picture.png_path.stem: np.asarray(Image.open(picture.png_path)) for picture in pictures}, pictures
+    return {picture.path.stem: np.asarray(Image.open(picture.path)) for picture in pictures}, pictures
 
 
 def coin(images, value):
@@ -61,7 +61,7 @@ def test_three_pictures_with_captions_are_written(drawn):
     names = ["samples", "reconstructions", "mean_and_samples"]
     assert list(arrays) == names
     assert all(picture.caption for picture in pictures)
-    written = sorted(path.name for path in pictures[0].png_path.parent.iterdir())
+    written = sorted(path.name for path in pictures[0].path.parent.iterdir())
     assert written == sorted(f"{name}.png" for name in names)
 
 
@@ -119,6 +119,6 @@ def test_pictures_in_a_directory_have_their_captions_in_the_order_of_drawing(tmp
     for name in ("another", "masks", "samples", "one_code"):
         (tmp_path / f"{name}.png").touch()
     found = captioned(tmp_path)
-    assert [picture.png_path.stem for picture in found] == ["samples", "one_code", "masks", "another"]
+    assert [picture.path.stem for picture in found] == ["samples", "one_code", "masks", "another"]
     assert [picture.caption for picture in found[1:]] == [CAPTIONS["one_code"], CAPTIONS["masks"], "another"]
     assert captioned(tmp_path / "none") == []

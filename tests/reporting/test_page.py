@@ -1,11 +1,12 @@
 import base64
 import html.parser
+import re
 
 import numpy as np
 import pytest
 
 from ctc_jax.reporting.page import Picture, write_report
-from ctc_jax.reporting.pictures import save_png
+from ctc_jax.reporting.pictures import save_gif, save_png
 
 
 class Reader(html.parser.HTMLParser):
@@ -32,6 +33,7 @@ class Reader(html.parser.HTMLParser):
 def report(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.uint8)
     save_png(tmp_path / "a.png", picture)
+    save_gif(tmp_path / "a.gif", [picture, picture[::-1]], seconds=1.0, rest=1.0)
     write_report(
         tmp_path / "report.html",
         title="cifar <ctc> & more",
@@ -39,7 +41,7 @@ def report(tmp_path):
         history=[{"step": 1, "split": "train", "bound_bpd": 5.0}],
         config={"seed": 3, "likelihood": {"name": "ctc", "nested": {"deep": [1, 2]}}},
         provenance={"command": 'python launch.py --config="a b"', "git": {"dirty": True}},
-        pictures=[Picture("Samples <b>", tmp_path / "a.png")],
+        pictures=[Picture("Samples <b>", tmp_path / "a.png"), Picture("Moving", tmp_path / "a.gif")],
         notes=["masks of level_1 < all"],
     )
     reader = Reader()
@@ -53,16 +55,18 @@ def test_page_is_well_formed_and_refers_to_nothing_outside(report):
     assert not {"script", "link", "iframe", "object", "base"} & set(reader.tags)
     references = [value for name, value in reader.attributes if name in ("src", "href", "srcset", "data", "action")]
     assert references
-    assert all(value.startswith("data:image/png;base64,") for value in references)
+    assert all(re.match("data:image/(png|gif);base64,", value) for value in references)
     style = "".join(reader.text)
     assert "url(" not in style
     assert "@import" not in style
 
 
-def test_page_contains_the_bytes_of_the_picture(report):
+def test_page_contains_the_bytes_of_the_pictures_as_what_they_are(report):
     reader, folder = report
-    sources = [value.partition(",")[2] for name, value in reader.attributes if name == "src"]
-    assert (folder / "a.png").read_bytes() in [base64.b64decode(source) for source in sources]
+    sources = [value.partition(",") for name, value in reader.attributes if name == "src"]
+    for kind in ("png", "gif"):
+        content = base64.b64encode((folder / f"a.{kind}").read_bytes()).decode()
+        assert (f"data:image/{kind};base64", ",", content) in sources
 
 
 def test_numbers_config_and_command_are_there_in_order(report):
@@ -85,4 +89,4 @@ def test_numbers_config_and_command_are_there_in_order(report):
 
 def test_no_temporary_file_is_left(report):
     _, folder = report
-    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["a.gif", "a.png", "report.html"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ctc_jax.reporting.pictures import BACKGROUND, LABEL_HEIGHT, grid, mean_and_samples, pair_grid, save_png
+from ctc_jax.reporting.pictures import BACKGROUND, LABEL_HEIGHT, grid, mean_and_samples, pair_grid, save_gif, save_png
 
 
 def numbered(count, side=4, channels=1):
@@ -97,3 +97,14 @@ def test_saved_picture_reads_back_and_leaves_no_other_file(tmp_path):
     save_png(tmp_path / "samples" / "a.png", picture)
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "samples" / "a.png")), picture)
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["a.png"]
+
+
+def test_an_animation_shows_its_frames_in_order_and_rests_on_the_last(tmp_path):
+    frames = [grid(np.full((1, 4, 4, 1), level), 1) for level in (0, 100, 255)]
+    save_gif(tmp_path / "samples" / "a.gif", frames, seconds=0.4, rest=1.5)
+    with Image.open(tmp_path / "samples" / "a.gif") as found:
+        assert (found.n_frames, found.info["loop"]) == (3, 0)
+        for index, (frame, shown) in enumerate(zip(frames, (200, 200, 1500), strict=True)):
+            found.seek(index)
+            assert found.info["duration"] == shown
+            np.testing.assert_array_equal(np.asarray(found.convert("RGB")), frame)
