@@ -3,6 +3,7 @@
 from ctc_jax.distributions.mask_kind import BERNOULLI, CATEGORICAL, MaskKind
 from ctc_jax.distributions.mask_site import MaskSite
 from ctc_jax.gradients.arms import ARMS
+from ctc_jax.gradients.carms import CARMS
 from ctc_jax.gradients.daps import DAPS
 from ctc_jax.gradients.disarm import DisARM
 from ctc_jax.gradients.double_cv import DoubleCV
@@ -21,6 +22,7 @@ from ctc_jax.gradients.reinmax_cv import ReinMaxCV
 from ctc_jax.gradients.reinmax_rao import ReinMaxRao
 from ctc_jax.gradients.relaxed_control import REBAR, RELAX
 from ctc_jax.gradients.rloo import RLOO
+from ctc_jax.gradients.rodeo import RODEO
 from ctc_jax.gradients.sampled_flips import DiagonalFlips, SingleFlips
 from ctc_jax.gradients.score_function import ScoreFunction
 from ctc_jax.gradients.source_baseline import SourceBaseline, SourceBaselineUnbiased
@@ -33,6 +35,7 @@ from ctc_jax.gradients.vimco import vimco
 __all__ = [
     "ARMS",
     "BERNOULLI",
+    "CARMS",
     "CATEGORICAL",
     "DAPS",
     "NVIL",
@@ -40,6 +43,7 @@ __all__ = [
     "REGISTRY",
     "RELAX",
     "RLOO",
+    "RODEO",
     "SECTION",
     "AbstractEstimator",
     "DiagonalFlips",

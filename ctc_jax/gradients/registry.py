@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ctc_jax.distributions.mask_site import MaskSite
 from ctc_jax.errors import ConfigError
 from ctc_jax.gradients.arms import ARMS
+from ctc_jax.gradients.carms import CARMS
 from ctc_jax.gradients.daps import DAPS
 from ctc_jax.gradients.disarm import DisARM
 from ctc_jax.gradients.double_cv import DoubleCV
@@ -22,6 +23,7 @@ from ctc_jax.gradients.reinmax_cv import ReinMaxCV
 from ctc_jax.gradients.reinmax_rao import ReinMaxRao
 from ctc_jax.gradients.relaxed_control import REBAR, RELAX
 from ctc_jax.gradients.rloo import RLOO
+from ctc_jax.gradients.rodeo import RODEO
 from ctc_jax.gradients.sampled_flips import DiagonalFlips, SingleFlips
 from ctc_jax.gradients.score_function import ScoreFunction
 from ctc_jax.gradients.source_baseline import SourceBaseline, SourceBaselineUnbiased
@@ -45,9 +47,11 @@ REGISTRY: dict[str, type[AbstractEstimator]] = {
     "rloo": RLOO,
     "muprop": MuProp,
     "double_cv": DoubleCV,
+    "rodeo": RODEO,
     "disarm": DisARM,
     "arms": ARMS,
     "disarm_stick_breaking": DisARMStickBreaking,
+    "carms": CARMS,
     "rebar": REBAR,
     "relax": RELAX,
     "straight_through": StraightThrough,

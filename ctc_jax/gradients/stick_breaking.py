@@ -32,16 +32,13 @@ class DisARMStickBreaking(Nested):
     ) -> Estimate:
         """The rewards of a pair."""
         del kind
-        order = jnp.argsort(jax.lax.stop_gradient(logits), axis=-1)
-        sorted_logits = jnp.take_along_axis(logits, order, axis=-1)
-        after = jax.lax.cumlogsumexp(sorted_logits, axis=logits.ndim - 1, reverse=True)[..., 1:]
-        sticks = sorted_logits[..., :-1] - after
+        order, sticks = broken(logits)
         fixed = jax.lax.stop_gradient(sticks)
         uniform = jax.random.uniform(key, fixed.shape)
         probs = jax.nn.sigmoid(fixed)
         takes = [(u < probs).astype(logits.dtype) for u in (1.0 - uniform, uniform)]
-        waiting = [_none_before(take) for take in takes]
-        masks = [_unsorted(_taken(take, wait), order) for take, wait in zip(takes, waiting, strict=True)]
+        waiting = [none_before(take) for take in takes]
+        masks = [unsorted(taken(take, wait), order) for take, wait in zip(takes, waiting, strict=True)]
         rewards = [reward(mask) for mask in masks]
         scores = [wait * (take - probs) for take, wait in zip(takes, waiting, strict=True)]
         paired = (takes[0] - takes[1]) * jax.nn.sigmoid(jnp.abs(fixed))
@@ -51,18 +48,26 @@ class DisARMStickBreaking(Nested):
         return Estimate(value, value + zero(half * total(weight * sticks)))
 
 
-def _none_before(takes: Float[Array, "*masks"]) -> Float[Array, "*masks"]:
+def broken(logits: Float[Array, "*masks"]) -> tuple[Int[Array, "*masks"], Float[Array, "..."]]:
+    """Categories in ascending order of their logits, and the logits of the choices; the last category is no choice."""
+    order = jnp.argsort(jax.lax.stop_gradient(logits), axis=-1)
+    ascending = jnp.take_along_axis(logits, order, axis=-1)
+    after = jax.lax.cumlogsumexp(ascending, axis=logits.ndim - 1, reverse=True)[..., 1:]
+    return order, ascending[..., :-1] - after
+
+
+def none_before(takes: Float[Array, "*masks"]) -> Float[Array, "*masks"]:
     """1 as long as no earlier choice took its category."""
     earlier = jnp.cumsum(takes, axis=-1) - takes
     return (earlier == 0).astype(takes.dtype)
 
 
-def _taken(takes: Float[Array, "*masks"], waiting: Float[Array, "*masks"]) -> Float[Array, "..."]:
+def taken(takes: Float[Array, "*masks"], waiting: Float[Array, "*masks"]) -> Float[Array, "..."]:
     """The one-hot mask of the first category taken; the last where none was."""
     first = takes * waiting
     return jnp.concatenate([first, 1.0 - jnp.sum(first, axis=-1, keepdims=True)], axis=-1)
 
 
-def _unsorted(masks: Float[Array, "*masks"], order: Int[Array, "*masks"]) -> Float[Array, "*masks"]:
+def unsorted(masks: Float[Array, "*masks"], order: Int[Array, "*masks"]) -> Float[Array, "*masks"]:
     """Masks in ascending order of the logits, put back in the order of the categories."""
     return jnp.take_along_axis(masks, jnp.argsort(order, axis=-1), axis=-1)

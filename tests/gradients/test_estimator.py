@@ -48,6 +48,7 @@ def test_rewards_are_those_of_the_table():
     table = {"enumerate": 125, "local_expectation": 13, "score": 1, "rloo": 4, "rebar": 3, "arms": 4, "disarm": 2}
     table |= {"single_flips": 4 * 17, "diagonal_flips": 4 * 3, "low_rank_local_expectation": 13, "muprop": 2}
     table |= {"daps": 4, "reinmax": 1, "source_baseline": 1, "source_baseline_unbiased": 4, "double_cv": 4}
+    table |= {"reinmax_rao": 1, "reinmax_cv": 1, "rodeo": 4, "carms": 4}
     for name, rewards in table.items():
         part = REGISTRY[name]
         samples = {"samples": 4} if "samples" in options_of(part) else {}

@@ -4,6 +4,7 @@ import pytest
 
 from ctc_jax.gradients import (
     ARMS,
+    CARMS,
     REGISTRY,
     RLOO,
     DisARM,
@@ -27,9 +28,10 @@ UNBIASED = {
     "disarm": DisARM(),
     "arms": ARMS(samples=3),
     "disarm_stick_breaking": DisARMStickBreaking(),
+    "carms": CARMS(samples=3),
 }
 IN_TEST_FLIPS = {"low_rank_local_expectation", "single_flips", "diagonal_flips"}
-LEARNED = ["score_moving_average", "nvil", "rebar", "relax", "source_baseline_unbiased"]
+LEARNED = ["score_moving_average", "nvil", "rodeo", "rebar", "relax", "source_baseline_unbiased"]
 
 
 def test_every_unbiased_estimator_is_tested():
