@@ -6,7 +6,7 @@ logits, and on the whole recognition side. Images of `shapes` are 16 x 16, the s
 and made here; --data cifar10 takes three to four times as long. Fifteen minutes on one core, half of it compilation.
 
 --exact has a hierarchy of two levels whose masks are enumerated, given the values drawn, and several settings of an
-estimator beside one another: four minutes. Tests: tests/benchmarks/gradients/test_hierarchy.py.
+estimator beside one another: two minutes, most of it compilation. Tests: tests/benchmarks/gradients/test_hierarchy.py.
 """
 
 import argparse
@@ -335,6 +335,8 @@ def main() -> None:
     arguments = flags.parse_args()
     if arguments.exact:
         arguments.levels, arguments.reference_keys = [2], 1
+        if arguments.output == flags.get_default("output"):
+            arguments.output = arguments.output.with_stem("hierarchy_exact")
     limit_threads(arguments.threads)
     rows, models = [], []
     for levels in arguments.levels:
