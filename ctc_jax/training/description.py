@@ -72,7 +72,8 @@ def describe(config: ml_collections.ConfigDict) -> Description:
     experiment.stream.close()
     state, batch_size = experiment.abstract_state, experiment.train.batch_size
     parts = {name: sum(leaf.size for leaf in jax.tree.leaves(of)) for name, of in state.params.items()}
-    like = Batch(*(jax.ShapeDtypeStruct((1, batch_size, *of.shape[1:]), of.dtype) for of in _arrays(stand_in)))
+    image = jax.ShapeDtypeStruct((1, batch_size, *stand_in.image_shape), stand_in.train.images.dtype)
+    like = Batch(image, jax.ShapeDtypeStruct((1, batch_size), stand_in.train.labels.dtype))
     counted = flops(jax.make_jaxpr(experiment.step)(state, like), state.params)
     height, width, channels = experiment.space.shape
     levels = f"{experiment.space.bits} bits" if experiment.space.bits > 1 else "binary"
@@ -113,10 +114,6 @@ def kept(experiment: Experiment, like: Batch) -> list[Any]:
     given = {id(of) for of in jaxpr.invars}
     found = {id(of): of.aval for of in jaxpr.outvars if id(of) not in given and not hasattr(of, "val")}
     return list(found.values())
-
-
-def _arrays(dataset: data.Dataset) -> tuple[Any, Any]:
-    return dataset.train.images, dataset.train.labels
 
 
 def _mib(arrays: Iterable[Any]) -> float:

@@ -35,6 +35,10 @@ def test_a_linear_network_is_counted_by_hand():
     assert sum(described.flops.values()) == 2 * product + 2 * 2 * product
 
 
+def test_images_on_a_canvas_are_as_large_as_it():
+    assert training.describe(linear(**{"data.canvas": 40})).parameters["posterior"] == (40 * 40 + 1) * NUMBERS
+
+
 def test_parameters_and_memory_are_those_of_a_state():
     config = linear(**{"train.ema_decay": 0.9})
     described = training.describe(config)
