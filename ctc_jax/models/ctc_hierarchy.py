@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ctc_jax.layers import MaskedLayer
 from ctc_jax.models import codes
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.families import FAMILIES, families, is_gaussian
+from ctc_jax.models.networks.class_conditional import LABEL
 from ctc_jax.models.networks.hierarchy import HierarchyNetwork
 from ctc_jax.models.orders import BottomUp, TopDown
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions, check_halving
@@ -19,6 +21,8 @@ from ctc_jax.posteriors.diagonal import DiagonalGaussian
 class CTCHierarchy(ModelOptions):
     """A latent on a feature map at each resolution, and a code above all."""
 
+    own_decoder: ClassVar[bool] = True
+
     levels: int = option(3, "times the image is halved", at_least=1)
     families: str = option(
         "ctc_pool", f"what masks a level: one of {', '.join(FAMILIES)}, or with commas one for each, image upwards"
@@ -30,7 +34,11 @@ class CTCHierarchy(ModelOptions):
     value_scale: float = option(1.0, "its standard deviation at the start", above=0)
     beta: float = option(0.0, "mask logits are this times the values' locations; 0 gives them their own", at_least=0)
     inference: str = option("top_down", "what q of a level sees beside the image", choices=("top_down", "bottom_up"))
-    top: str = option("gaussian", "the code above all levels", choices=("gaussian", *codes.CODES))
+    top: str = option(
+        "gaussian",
+        "the code above all levels; label is the image's class alone, given and not paid for",
+        choices=("gaussian", LABEL, *codes.CODES),
+    )
     categories: int = option(10, "K alternatives of a one-hot mask of the top code", at_least=1)
     top_beta: float = option(1.0, "tied mask logits of the top code are this times its locations (relu, lwta)", above=0)
     som_sigma: float = option(
@@ -49,20 +57,23 @@ class CTCHierarchy(ModelOptions):
         check_halving(shape, self.levels)
         if self.patch not in (2**halvings for halvings in range(self.levels + 1)):
             raise OptionError("patch", self.patch, f"a power of 2 up to 2**levels, {2**self.levels}")
-        gaussian = self.top == "gaussian"
-        masks = None if gaussian else codes.code(self.top, shared.latents, self.categories, self.top_beta)
+        if self.top == LABEL:
+            self._check_label(setting.space.classes)
+        masked = self.top in codes.CODES
+        masks = codes.code(self.top, shared.latents, self.categories, self.top_beta) if masked else None
         order = "from the image upwards, as many as levels"
         of_levels = families(self.families, self.levels, order, channels=self.channels, block=self.block)
         self._check_posterior(setting.posterior, of_levels)
         together = any(of_levels) and isinstance(setting.posterior(1), PathPosterior)
         code = DiagonalGaussian(shared.latents) if together else setting.posterior(shared.latents)
         network = HierarchyNetwork(
-            top=code if gaussian else masks,
+            top=masks or (setting.space.classes if self.top == LABEL else code),
             families=of_levels,
             drawn_by=(None,) * self.levels,
             trajectory=None,
             width=shared.width,
             blocks=shared.blocks,
+            decoder_blocks=shared.decoder,
             channels=self.channels,
             patch=self.patch,
             value_loc=self.value_loc,
@@ -85,6 +96,13 @@ class CTCHierarchy(ModelOptions):
         else:
             network = network.clone(drawn_by=tuple(drawn_by(level) for level in range(self.levels)))
         return ChainModel(network, TopDown if network.top_down else BottomUp)
+
+    def _check_label(self, classes: int) -> None:
+        if classes < 2:
+            allowed = ", ".join(("gaussian", *codes.CODES))
+            raise OptionError("top", LABEL, f"{allowed} with these data, which have no labels")
+        if self.inference != "top_down":
+            raise OptionError("inference", self.inference, f"top_down with top={LABEL}, which is not inferred")
 
     def _check_posterior(self, posterior: Family, families: tuple[MaskedLayer | None, ...]) -> None:
         if self.top != "gaussian" and not any(map(is_gaussian, families)):

@@ -1,6 +1,7 @@
 """Autoencoder whose code is masks, alone or times Gaussian values. Tests: tests/models/test_mask_vae.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ctc_jax.models import codes
 from ctc_jax.models.chain_model import ChainModel
@@ -12,6 +13,8 @@ from ctc_jax.options import OptionError, option
 @dataclass(frozen=True)
 class MaskVAE(ModelOptions):
     """One layer of independent masks between dense networks."""
+
+    own_decoder: ClassVar[bool] = True
 
     latent: str = option("bernoulli", "the code; of relu and lwta masks are tied to values", choices=tuple(codes.CODES))
     categories: int = option(10, "K alternatives of a one-hot mask", at_least=1)
@@ -35,13 +38,16 @@ class MaskVAE(ModelOptions):
           ConfigError: a posterior for Gaussian latents.
         """
         setting.posterior.check_idle()
-        if shared.blocks and shared.width < self.narrowing ** (shared.blocks - 1):
-            allowed = f"so small that {shared.blocks} layers from {shared.width} units on keep one unit"
+        decoder = shared.blocks if shared.decoder is None else shared.decoder
+        deepest = max(shared.blocks, decoder)
+        if deepest and shared.width < self.narrowing ** (deepest - 1):
+            allowed = f"so small that {deepest} layers from {shared.width} units on keep one unit"
             raise OptionError("narrowing", self.narrowing, allowed)
         code = codes.code(self.latent, shared.latents, self.categories, self.beta)
         network = MaskedMLP(
             latent=code,
             widths=tuple(shared.width // self.narrowing**block for block in range(shared.blocks)),
+            decoder_widths=tuple(shared.width // self.narrowing**block for block in reversed(range(decoder))),
             mean_image=mean_image(setting.space) if self.centered else (),
             learned_prior=self.prior == "learned",
             pooling=codes.pooling(self.som_sigma, self.som_sigma_steps, code, f"latent={self.latent}"),

@@ -41,6 +41,10 @@ def build(config: ConfigSection, setting: Setting) -> ChainModel:
       ConfigError: an unknown name or key, or a value that does not fit.
     """
     part, shared = SECTION.read(config)
+    if shared.decoder is not None and not part.own_decoder:
+        fitting = ", ".join(name for name, options in REGISTRY.items() if options.own_decoder)
+        allowed = f"-1 with model.name={config.get('name', SECTION.default)}; others with {fitting}"
+        raise ConfigError("model.decoder_blocks", shared.decoder, allowed)
     try:
         model = part.build(shared, setting)
     except OptionError as error:

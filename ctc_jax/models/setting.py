@@ -3,7 +3,7 @@
 import abc
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 from jax.typing import DTypeLike
@@ -54,9 +54,17 @@ class SharedOptions(Options):
     latents: int = option(128, "size of the code above all; number of masks where it is made of them", at_least=1)
     width: int = option(128, "channels of a convolution, or units of a hidden layer", at_least=1)
     blocks: int = option(2, "residual blocks at each resolution; hidden layers of dense networks", at_least=0)
+    decoder_blocks: int = option(
+        -1, "as blocks, of the decoder alone, which at 0 is linear in its latents; -1 is as many as blocks", at_least=-1
+    )
     features: int = option(32, "features per pixel, which the likelihood's output layer reads", at_least=1)
     activation: str = option("silu", "the nonlinearity", choices=tuple(activation.REGISTRY))
     negative_slope: float = option(0.01, "of leaky_relu")
+
+    @property
+    def decoder(self) -> int | None:
+        """Blocks of the decoder; None where nothing tells them apart from the encoder's."""
+        return None if self.decoder_blocks == -1 else self.decoder_blocks
 
     def network(self, setting: Setting) -> dict[str, Any]:
         """The arguments that all networks take."""
@@ -73,7 +81,13 @@ class SharedOptions(Options):
 
 @dataclass(frozen=True)
 class ModelOptions(Options, abc.ABC):
-    """A model's own options."""
+    """A model's own options.
+
+    Attributes:
+      own_decoder: whether the depth of its decoder may be another than that of its encoder.
+    """
+
+    own_decoder: ClassVar[bool] = False
 
     @property
     def needs_mean(self) -> bool:

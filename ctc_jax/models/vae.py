@@ -1,6 +1,7 @@
 """Variational autoencoders with one Gaussian code (Kingma and Welling 2014). Tests: tests/models/test_vae.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.networks.convolutional import ConvolutionalNetwork
@@ -13,12 +14,15 @@ from ctc_jax.options import option
 class MLPVAE(ModelOptions):
     """Dense layers on the flattened image."""
 
+    own_decoder: ClassVar[bool] = True
+
     def build(self, shared: SharedOptions, setting: Setting) -> ChainModel:
         """The model."""
         network = MLPNetwork(
             posterior=setting.posterior(shared.latents),
             width=shared.width,
             blocks=shared.blocks,
+            decoder_blocks=shared.decoder,
             **shared.network(setting),
         )
         return ChainModel(network)
@@ -27,6 +31,8 @@ class MLPVAE(ModelOptions):
 @dataclass(frozen=True)
 class ConvVAE(ModelOptions):
     """Residual blocks at each resolution."""
+
+    own_decoder: ClassVar[bool] = True
 
     levels: int = option(3, "times the image is halved", at_least=1)
 
@@ -41,6 +47,7 @@ class ConvVAE(ModelOptions):
             posterior=setting.posterior(shared.latents),
             width=shared.width,
             blocks=shared.blocks,
+            decoder_blocks=shared.decoder,
             levels=self.levels,
             **shared.network(setting),
         )

@@ -297,6 +297,8 @@ def test_winners_of_blocks_are_trained_and_have_their_deterministic_limit(make_m
         ({"som_sigma": 1.0}, r"som_sigma is 1\.0; allowed: 0 with top=gaussian"),
         ({"som_sigma": 1.0, "top": "relu"}, r"som_sigma is 1\.0; allowed: 0 with top=relu"),
         ({"top": "ctc", "categories": 1}, r"categories is 1; allowed: 2 or more"),
+        ({"top": "label"}, r"top is 'label'; allowed: gaussian, .* with these data, which have no labels"),
+        ({"top": "label", "classes": 2, "inference": "bottom_up"}, r"inference is 'bottom_up'; allowed: top_down with"),
     ],
 )
 def test_what_does_not_fit_is_refused(make_model, changes, words):
@@ -320,6 +322,31 @@ def test_a_posterior_that_does_not_fit_is_refused_and_those_that_do_are_listed(m
     with pytest.raises(ConfigError, match=rf"^config\.posterior\.name is '{posterior}'; allowed: {re.escape(words)}"):
         make_model("ctc_hierarchy", posterior=posterior, **changes)
     make_model("ctc_hierarchy", families="none", posterior=posterior)
+
+
+@pytest.mark.parametrize("families", ["ctc_pool", "gaussian"])
+def test_a_label_on_top_is_given_and_probabilities_of_all_images_sum_to_one_for_each(build, binary_images, families):
+    model, params = build(families=families, top="label", classes=2)
+    assert model.latents == ("label", "level_1")
+    keys, weights = jax.random.split(jax.random.key(1), DRAWS // 4), []
+
+    @jax.jit
+    def log_weights(batch):
+        def one(key):
+            trace = model.infer(params, key, batch)
+            log_q = sum(site.log_q for site in trace.sites.values())
+            return trace.log_weight, model.joint(params, batch, trace.latents).total - log_q
+
+        return jax.vmap(one)(keys)
+
+    for label in (0, 1):
+        batch = binary_images._replace(label=jnp.full(16, label, jnp.int32))
+        log_weight, by_joint = log_weights(batch)
+        np.testing.assert_allclose(log_weight, by_joint, rtol=1e-4, atol=1e-4)
+        weights.append(np.exp(np.asarray(log_weight, np.float64)))
+        total = weights[-1].sum(axis=1)
+        assert abs(total.mean() - 1.0) < 4.5 * total.std() / np.sqrt(len(total))
+    assert np.abs(weights[0].mean(axis=0) - weights[1].mean(axis=0)).max() > 0.01  # labels do differ
 
 
 def test_gates_are_no_gaussian_level(make_model):

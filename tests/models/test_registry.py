@@ -102,3 +102,37 @@ def test_gates_have_no_alternatives_to_pool(make_model, latent):
 
 def test_the_slope_of_the_leaky_rectifier_reaches_the_network(make_model):
     assert make_model("mlp_vae", activation="leaky_relu", negative_slope=0.3).network.activation.slope == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("mlp_vae", {}),
+        ("conv_vae", {}),
+        ("mask_vae", {"latent": "ctc", "blocks": 2, "narrowing": 2}),
+        ("ctc_hierarchy", {"families": "gaussian"}),
+    ],
+)
+def test_a_decoder_without_blocks_is_linear_in_its_latents_whatever_the_encoder_has(
+    make_model, randomize, name, changes
+):
+    def bend(decoder_blocks):
+        """The largest second difference of logits along all latents together."""
+        model = make_model(name, decoder_blocks=decoder_blocks, **changes)
+        params = randomize(jax.jit(model.init)(jax.random.key(0)))
+
+        @jax.jit
+        def logits(step):
+            latents, _ = model.generate(params, jax.random.key(1), 3)
+            moved = {of: Masked(latent.product * step) for of, latent in latents.items()}
+            return model.decode(params, moved).base_dist.logits
+
+        return jnp.abs(logits(2.0) - 2.0 * logits(1.0) + logits(0.0)).max()
+
+    assert bend(0) < 1e-4
+    assert bend(1) > 1e-2
+
+
+def test_a_depth_of_its_own_is_refused_of_a_decoder_that_is_no_sibling_of_the_encoder(make_model):
+    words = r"^config\.model\.decoder_blocks is 0; allowed: -1 with model\.name=class_conditional; others with conv"
+    refused(make_model, words, "class_conditional", decoder_blocks=0)

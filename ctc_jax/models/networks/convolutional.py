@@ -20,7 +20,8 @@ class ConvolutionalNetwork(OneLatent):
     Attributes:
       width: channels of each convolution.
       levels: times the image is halved; height and width are multiples of 2**levels.
-      blocks: residual blocks at each resolution, on each side.
+      blocks: residual blocks at each resolution of the encoder.
+      decoder_blocks: of the decoder, linear where it is 0; None is as many, and one nonlinearity before the likelihood.
       features: features per pixel handed to the likelihood.
       activation: the nonlinearity.
       dtype: compute type.
@@ -29,6 +30,7 @@ class ConvolutionalNetwork(OneLatent):
     width: int
     levels: int
     blocks: int
+    decoder_blocks: int | None
     features: int
     activation: Callable
     dtype: DTypeLike
@@ -36,13 +38,14 @@ class ConvolutionalNetwork(OneLatent):
     def setup(self) -> None:
         """Names the layers."""
 
-        def stack() -> list[ResidualBlock]:
-            scale = max(1, self.levels * self.blocks) ** -0.5
-            return [ResidualBlock(self.activation, scale, self.dtype) for _ in range(self.blocks)]
+        def stack(blocks: int) -> list[ResidualBlock]:
+            scale = max(1, self.levels * blocks) ** -0.5
+            return [ResidualBlock(self.activation, scale, self.dtype) for _ in range(blocks)]
 
         self.down = [nn.Dense(self.width, dtype=self.dtype) for _ in range(self.levels)]
-        self.down_blocks = [stack() for _ in range(self.levels)]
-        self.up_blocks = [stack() for _ in range(self.levels)]
+        up = self.blocks if self.decoder_blocks is None else self.decoder_blocks
+        self.down_blocks = [stack(self.blocks) for _ in range(self.levels)]
+        self.up_blocks = [stack(up) for _ in range(self.levels)]
         self.up = [nn.Dense(4 * self.width, dtype=self.dtype) for _ in range(self.levels - 1)]
         self.start = nn.Dense(self._bottom[0] * self._bottom[1] * self.width, dtype=self.dtype)
         self.out = nn.Dense(4 * self.features, dtype=self.dtype)
@@ -68,5 +71,6 @@ class ConvolutionalNetwork(OneLatent):
                 hidden = block(hidden)
             if level < self.levels - 1:
                 hidden = depth_to_space(positionwise(self.up[level], hidden))
-        hidden = depth_to_space(positionwise(self.out, self.activation(hidden)))
+        seen = hidden if self.decoder_blocks == 0 else self.activation(hidden)
+        hidden = depth_to_space(positionwise(self.out, seen))
         return self.likelihood(hidden)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float, Int, Integer
 from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
@@ -20,7 +21,8 @@ from ctc_jax.layers.masked_layer import MaskedLayer
 from ctc_jax.layers.som_pooling import SOMPooling
 from ctc_jax.layers.unit_head import UnitHead
 from ctc_jax.layers.units import Units
-from ctc_jax.models.chain import Amortized
+from ctc_jax.models.chain import Amortized, Observed
+from ctc_jax.models.networks.class_conditional import LABEL
 from ctc_jax.models.position_posterior import PositionPosterior
 from ctc_jax.posteriors import AbstractPosterior, PathPosterior
 
@@ -45,7 +47,8 @@ class HierarchyNetwork(nn.Module):
 
     Attributes:
       likelihood: features -> distribution on pixels.
-      top: of the top code, its posterior where it is Gaussian, or its masks.
+      top: of the top code, its posterior where it is Gaussian, or its masks; where the code is the label, given and not
+        paid for, how many classes there are.
       families: what masks each level, from the image upwards; None is a level without a latent.
       drawn_by: of each level the recognition family of the units at one position of its features, where there are no
         masks; None is a change of the prior, a diagonal Gaussian.
@@ -54,7 +57,9 @@ class HierarchyNetwork(nn.Module):
       maximum: the highest pixel level, 2**bits - 1.
       width: channels of a convolution.
       channels: units of a level at each position.
-      blocks: residual blocks at each resolution, on each side.
+      blocks: residual blocks at each resolution on the way up.
+      decoder_blocks: on the way down, which is linear in the latents where it is 0, save in what priors see; None is as
+        many as on the way up, and one nonlinearity before the likelihood.
       features: features per pixel handed to the likelihood.
       value_loc: of the levels' values in the prior at the start: where it is 0, a value says nothing of its place.
       value_scale: their standard deviation there.
@@ -67,7 +72,7 @@ class HierarchyNetwork(nn.Module):
     """
 
     likelihood: nn.Module
-    top: AbstractPosterior | DenseCTC
+    top: AbstractPosterior | DenseCTC | int
     families: tuple[MaskedLayer | None, ...]
     drawn_by: tuple[AbstractPosterior | None, ...]
     trajectory: PathPosterior | None
@@ -76,6 +81,7 @@ class HierarchyNetwork(nn.Module):
     width: int
     channels: int
     blocks: int
+    decoder_blocks: int | None
     features: int
     value_loc: float
     value_scale: float
@@ -90,9 +96,9 @@ class HierarchyNetwork(nn.Module):
         """Names the layers; index 0 is level 1."""
         levels = len(self.families)
 
-        def stack() -> list[ResidualBlock]:
-            scale = max(1, (levels + 1) * self.blocks) ** -0.5
-            return [ResidualBlock(self.activation, scale, self.dtype) for _ in range(self.blocks)]
+        def stack(blocks: int) -> list[ResidualBlock]:
+            scale = max(1, (levels + 1) * blocks) ** -0.5
+            return [ResidualBlock(self.activation, scale, self.dtype) for _ in range(blocks)]
 
         def dense(features: int) -> nn.Dense:
             return nn.Dense(features, dtype=self.dtype)
@@ -107,13 +113,14 @@ class HierarchyNetwork(nn.Module):
             ]
 
         self.up = [dense(self.width) for _ in range(levels + 1)]
-        self.up_blocks = [stack() for _ in range(levels + 1)]
+        self.up_blocks = [stack(self.blocks) for _ in range(levels + 1)]
         if isinstance(self.top, DenseCTC):
             self.top_parameters = nn.Dense(self.top.parameters)
         bottom = self.map_shape(levels)
         self.start_top = dense(bottom[0] * bottom[1] * self.width)
         self.down = [dense(self.width * self.widening(level) ** 2) for level in range(levels)]
-        self.down_blocks = [stack() for _ in range(levels + 1)]
+        down = self.blocks if self.decoder_blocks is None else self.decoder_blocks
+        self.down_blocks = [stack(down) for _ in range(levels + 1)]
         self.joined = [family and dense(self.width) for family in self.families]
         values = (self.value_loc, self.value_scale)
         self.priors = heads(*values, 0.1)
@@ -135,7 +142,7 @@ class HierarchyNetwork(nn.Module):
     @property
     def latents(self) -> tuple[str, ...]:
         """From the top downwards."""
-        return (TOP, *self.levels)
+        return (LABEL if isinstance(self.top, int) else TOP, *self.levels)
 
     @property
     def mask_sites(self) -> tuple[MaskSite, ...]:
@@ -174,16 +181,17 @@ class HierarchyNetwork(nn.Module):
         """Pixels in [-1, 1]."""
         return images.astype(self.dtype) * (2.0 / self.maximum) - 1.0
 
-    def encode(self, batch: Batch) -> dict[str, Features] | Features:
+    def encode(self, batch: Batch) -> dict[str, Features | Int[Array, " batch"]] | Features:
         """Features of every latent, or where inference is bottom-up those of the lowest."""
         hidden = self.inputs(batch.image)
         if not self.top_down:
             return self._up(0, hidden)
-        found = []
-        for level in range(len(self.families) + 1):
+        found, labeled = [], isinstance(self.top, int)
+        for level in range(len(self.families) + (not labeled)):
             hidden = self._recognized(level, hidden)
             found.append(hidden)
-        return {TOP: hidden, **{name: found[level] for name, level in self.levels.items()}}
+        above = {LABEL: batch.label} if labeled else {TOP: hidden}
+        return {**above, **{name: found[level] for name, level in self.levels.items()}}
 
     def ascend(self, name: str, features: Features, latent: Masked) -> Features:
         """What a level's draw passes on, as features of the next latent above."""
@@ -194,21 +202,25 @@ class HierarchyNetwork(nn.Module):
         """The size of the batch."""
         return count
 
-    def prior_of(self, name: str, hidden: int | Features) -> MaskedDistribution:
+    def prior_of(self, name: str, hidden: int | Features) -> MaskedDistribution | Observed:
         """N(0, I) or uniform masks times such values at the top; else from the features on the way down."""
-        if name != TOP:
+        if name in self.levels:
             level = self.levels[name]
             return self.families[level].distribution(self.priors[level](self.activation(hidden)))
+        if isinstance(self.top, int):
+            return Observed(None, hidden, self.top)
         if isinstance(self.top, DenseCTC):
             return self.top.distribution(jnp.zeros((hidden, self.top.parameters)))
         return standard((hidden, self.top.latents))
 
     def posterior_of(
-        self, name: str, features: Any, hidden: Any, prior: MaskedDistribution | None, step: Any
-    ) -> MaskedDistribution | Amortized:
+        self, name: str, features: Any, hidden: Any, prior: MaskedDistribution | Observed | None, step: Any
+    ) -> MaskedDistribution | Amortized | Observed:
         """q of a latent, of features alone, or where inference is top-down of both, as a change of the prior."""
         if self.top_down:
             features = features[name]
+        if name == LABEL:
+            return Observed(features, hidden, self.top)
         if name == TOP:
             return self._top_posterior(features, prior, step)
         level = self.levels[name]
@@ -225,8 +237,9 @@ class HierarchyNetwork(nn.Module):
 
     def advance(self, name: str, hidden: int | Features, latent: Masked) -> Features:
         """Merges a latent, and goes on down to the next level that has one, or to the pixels."""
-        if name == TOP:
-            code, level = latent.product, len(self.families)
+        if name not in self.levels:
+            level = len(self.families)
+            code = jax.nn.one_hot(latent.value, self.top) if isinstance(self.top, int) else latent.product
             hidden = self.start_top(code.reshape(len(code), -1).astype(self.dtype))
             hidden = self._blocks_after(level, hidden.reshape(-1, *self.map_shape(level), self.width))
         else:
@@ -243,7 +256,8 @@ class HierarchyNetwork(nn.Module):
 
     def pixels(self, hidden: Features) -> Distribution:
         """p(x | everything)."""
-        return self.likelihood(depth_to_space(positionwise(self.out, self.activation(hidden)), self.patch))
+        seen = hidden if self.decoder_blocks == 0 else self.activation(hidden)
+        return self.likelihood(depth_to_space(positionwise(self.out, seen), self.patch))
 
     def trajectory_features(self, features: dict[str, Features]) -> Float[Array, "batch features"]:
         """Those of the top code, which come of all."""

@@ -30,7 +30,8 @@ class MaskedMLP(nn.Module):
       latent: kind, number and size of the masks.
       image_shape: height, width, channels.
       maximum: the highest pixel level, 2**bits - 1.
-      widths: units of the encoder's hidden layers; the decoder has the same in reverse.
+      widths: units of the encoder's hidden layers.
+      decoder_widths: of the decoder's.
       features: features per pixel handed to the likelihood.
       activation: the nonlinearity.
       mean_image: what is subtracted from images scaled to [0, 1], flattened; empty scales them to [-1, 1] instead.
@@ -45,6 +46,7 @@ class MaskedMLP(nn.Module):
     image_shape: tuple[int, int, int]
     maximum: int
     widths: tuple[int, ...]
+    decoder_widths: tuple[int, ...]
     features: int
     activation: Callable
     mean_image: tuple[float, ...]
@@ -58,7 +60,7 @@ class MaskedMLP(nn.Module):
         height, width, _ = self.image_shape
         self.down = [nn.Dense(units, dtype=self.dtype) for units in self.widths]
         self.posterior = nn.Dense(self.latent.parameters, kernel_init=self.latent.start)
-        first, *others = (*reversed(self.widths), height * width * self.features)
+        first, *others = (*self.decoder_widths, height * width * self.features)
         # As many numbers as masks are not 0, whatever the number of categories.
         start = nn.initializers.normal(self.latent.masks**-0.5)
         self.first = FirstLayer(self.latent.units, first, start)

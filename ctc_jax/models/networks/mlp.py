@@ -16,7 +16,8 @@ class MLPNetwork(OneLatent):
 
     Attributes:
       width: units of a hidden layer.
-      blocks: hidden layers on each side.
+      blocks: hidden layers of the encoder.
+      decoder_blocks: of the decoder; None is as many.
       features: features per pixel handed to the likelihood.
       activation: the nonlinearity.
       dtype: compute type.
@@ -24,6 +25,7 @@ class MLPNetwork(OneLatent):
 
     width: int
     blocks: int
+    decoder_blocks: int | None
     features: int
     activation: Callable
     dtype: DTypeLike
@@ -31,7 +33,8 @@ class MLPNetwork(OneLatent):
     def setup(self) -> None:
         """Names the layers."""
         self.down = [nn.Dense(self.width, dtype=self.dtype) for _ in range(self.blocks)]
-        self.up = [nn.Dense(self.width, dtype=self.dtype) for _ in range(self.blocks)]
+        up = self.blocks if self.decoder_blocks is None else self.decoder_blocks
+        self.up = [nn.Dense(self.width, dtype=self.dtype) for _ in range(up)]
         height, width, _ = self.image_shape
         self.out = FactoredDense((height, width, self.features))
 
