@@ -10,12 +10,10 @@ from configs import cifar
 
 DEEP = {
     "model.name": "top_down",
-    "model.width": 192,
-    "model.blocks": 2,
     "model.top_down.decoder": "1x1,4x2,8x4,16x6,32x4",
+    "model.blocks": 2,
     "likelihood.name": "ctc",
-    "likelihood.ctc.components": 10,
-    "train.clip_norm": 1_000.0,
+    "train.skip_factor": 8.0,
 }
 CPU = {**cifar.PRESETS["cpu"], "model.top_down.decoder": "4x1,8x2,16x3", "model.top_down.channels": 8}
 PUBLISHED = {
@@ -28,6 +26,9 @@ PUBLISHED = {
     "train.steps": 1_100_000,
     "train.batch_size": 32,
     "train.learning_rate": 2e-4,
+    "train.optimizer": "adamw",
+    "train.weight_decay": 0.01,
+    "train.beta2": 0.9,
     "train.ema_decay": 0.9998,
 }
 LADDER = {"model.top_down.decoder": "1x1,2x1,4x1,8x1,16x1", "model.top_down.merge": "product"}

@@ -25,6 +25,7 @@ from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh
 from ctc_jax.training.options import SECTION as TRAIN
 from ctc_jax.training.options import TrainOptions
 from ctc_jax.training.sharding import RULES, Rule, state_sharding
+from ctc_jax.training.skipping import Skipping
 from ctc_jax.training.step import TrainState, TrainStep
 
 # Steps in one dispatch: XLA's CPU backend runs convolutions slowly inside a scan, accelerators idle without one.
@@ -160,7 +161,8 @@ def build_step(config: ml_collections.ConfigDict, model: Model, images: int = 0)
         own = error.name in {field.name for field in dataclasses.fields(objective)}
         raise at(f"objective.{config.objective.name}" if own else "objective", error) from None
     chosen = optimizer.build(train, images=images, seed=config.seed)
-    return TrainStep(model, objective, chosen, config.seed, train.ema_decay, train.accumulate)
+    skipping = Skipping(train.skip_factor) if train.skip_factor else None
+    return TrainStep(model, objective, chosen, config.seed, train.ema_decay, train.accumulate, skipping)
 
 
 def image_space(dataset: Dataset, *, mean: bool = False) -> ImageSpace:

@@ -197,6 +197,10 @@ def _means(
     if len(bad) > TOLD_BAD_STEPS:
         more, last = len(bad) - TOLD_BAD_STEPS, first + bad[-1] + 1
         messages.append(f"{more} more steps up to step {last:,} were not finite; their updates are dropped as well")
+    if skipped := int(np.sum(metrics.get("skipped_share", np.zeros(1)) > 0)):
+        messages.append(
+            f"{skipped} of the {done - first} steps up to {done:,} were skipped: their gradients are spikes"
+        )
     if not finite.any():
         return {}, messages
     numbers = {name: float(np.mean(values[finite], dtype=np.float64)) for name, values in metrics.items()}

@@ -53,18 +53,27 @@ class OptimizerOptions(Options):
         0.0, "of adamw; of sgld and psgld, the precision of a Gaussian prior over the number of images", at_least=0
     )
     clip_norm: float = option(0.0, "of the whole gradient; 0 is off", at_least=0)
+    skip_factor: float = option(
+        0.0,
+        "steps are skipped whose gradient's norm is so many times the geometric mean of the last ones; 0 is off, else "
+        "above 1",
+        at_least=0,
+    )
     accumulate: int = option(1, "batches averaged into one update", at_least=1)
 
     def check(self) -> None:
-        """Refuses a warm-up that does not end, a weight decay that nothing takes, and draws of clipped gradients."""
+        """Refuses a warm-up that does not end, a weight decay that nothing takes, and draws of changed gradients."""
         if self.warmup_steps >= self.steps:
             raise OptionError("warmup_steps", self.warmup_steps, f"less than train.steps, {self.steps}")
         if self.weight_decay and self.optimizer not in ("adamw", *SAMPLERS):
             takers = "adamw, sgld or psgld"
             raise OptionError("weight_decay", self.weight_decay, f"0, unless train.optimizer is {takers}")
-        if self.clip_norm and self.optimizer in SAMPLERS:
-            allowed = f"0 with train.optimizer {self.optimizer}, whose draws it would make those of another law"
-            raise OptionError("clip_norm", self.clip_norm, allowed)
+        if 0 < self.skip_factor <= 1:
+            raise OptionError("skip_factor", self.skip_factor, "0 (off), or above 1")
+        for name in ("clip_norm", "skip_factor"):
+            if getattr(self, name) and self.optimizer in SAMPLERS:
+                allowed = f"0 with train.optimizer {self.optimizer}, whose draws it would make those of another law"
+                raise OptionError(name, getattr(self, name), allowed)
 
 
 def learning_rate(options: OptimizerOptions) -> optax.Schedule:

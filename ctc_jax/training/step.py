@@ -16,6 +16,7 @@ from ctc_jax.data import Batch
 from ctc_jax.models import Model, Params
 from ctc_jax.objectives import Metrics
 from ctc_jax.training import moving_averages
+from ctc_jax.training.skipping import Skipping
 
 Objective = Callable[..., tuple[jax.Array, Metrics]]
 
@@ -44,7 +45,7 @@ class Average(NamedTuple):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["step", "params", "average", "optimizer", "bad_steps"],
+    data_fields=["step", "params", "average", "optimizer", "bad_steps", "level"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class TrainState:
       average: an `Average` of them; an empty tuple when there is none.
       optimizer: state of the optax transformation.
       bad_steps: steps in a row, up to now, that gave a number that is not finite, int32 scalar.
+      level: a `GradientLevel`; an empty tuple where no step is skipped.
     """
 
     step: Any
@@ -66,6 +68,7 @@ class TrainState:
     average: Any
     optimizer: optax.OptState
     bad_steps: Any
+    level: Any = ()
 
     @property
     def evaluated(self) -> Params:
@@ -78,7 +81,8 @@ class TrainStep:
     """`(state, batch [steps, batch, ...]) -> (state, metrics [steps])`, a pure function to be jit-compiled.
 
     A step is a function of (seed, step, state, batch). One whose metrics are not all finite leaves the parameters,
-    the average and the optimizer as they were; after two such steps in a row the state stays as it is.
+    the average and the optimizer as they were; after two such steps in a row the state stays as it is. One that is
+    skipped leaves these as they were, too, but is no bad step.
 
     Attributes:
       model: any model.
@@ -87,6 +91,7 @@ class TrainStep:
       seed: of the keys.
       ema_decay: of the averaged parameters; 0 for none.
       accumulate: batches an update takes, so that the average moves once an update.
+      skipping: which steps are skipped for their gradient; None for none.
     """
 
     model: Model
@@ -95,6 +100,7 @@ class TrainStep:
     seed: int
     ema_decay: float = 0.0
     accumulate: int = 1
+    skipping: Skipping | None = None
 
     def init(self) -> TrainState:
         """The state before the first step."""
@@ -106,6 +112,7 @@ class TrainStep:
             average=Average(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params)) if self.ema_decay else (),
             optimizer=self.optimizer.init(params),
             bad_steps=jnp.zeros((), jnp.int32),
+            level=self.skipping.init() if self.skipping else (),
         )
 
     def __call__(self, state: TrainState, batches: Batch) -> tuple[TrainState, Metrics]:
@@ -119,22 +126,27 @@ class TrainStep:
         key = jax.random.fold_in(jax.random.key(self.seed), state.step)
         loss = partial(self.objective, self.model, key=key, batch=batch, step=state.step)
         (_, metrics), gradient = jax.value_and_grad(lambda params: loss(params=params), has_aux=True)(state.params)
-        metrics = {**metrics, "gradient_norm": optax.tree.norm(moving_averages.without(gradient))}
+        norm = optax.tree.norm(moving_averages.without(gradient))
+        metrics, skip, level = {**metrics, "gradient_norm": norm}, False, ()
+        if self.skipping:
+            skip, level = self.skipping(state.level, norm)
+            metrics["skipped_share"] = skip.astype(jnp.float32)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        good = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
+        average = self._average(state, params, optimizer)
         stopped = state.bad_steps >= MAXIMUM_BAD_STEPS
-        changed = TrainState(
-            state.step + 1, params, self._average(state, params, optimizer), optimizer, jnp.zeros((), jnp.int32)
+        good = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()])) & ~stopped
+        params, average, optimizer = _select(
+            good & ~jnp.asarray(skip), (params, average, optimizer), (state.params, state.average, state.optimizer)
         )
-        kept = TrainState(
+        return TrainState(
             jnp.where(stopped, state.step, state.step + 1),
-            state.params,
-            state.average,
-            state.optimizer,
-            jnp.where(stopped, state.bad_steps, state.bad_steps + 1),
-        )
-        return _select(good & ~stopped, changed, kept), metrics
+            params,
+            average,
+            optimizer,
+            jnp.where(good, 0, jnp.where(stopped, state.bad_steps, state.bad_steps + 1)),
+            _select(good, level, state.level),
+        ), metrics
 
     def _average(self, state: TrainState, params: Params, optimizer: optax.OptState) -> Average | tuple[()]:
         if not self.ema_decay:

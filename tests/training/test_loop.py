@@ -48,7 +48,7 @@ class Poisoned(Elbo):
 
 @pytest.mark.parametrize("model", ["mlp_vae", pytest.param("draw", marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_to_the_same_bits_and_lines(tiny, tmp_path, model):
-    config = tiny(train__ema_decay=0.9, model__name=model, model__draw__glimpses=3)
+    config = tiny(train__ema_decay=0.9, train__skip_factor=2.0, model__name=model, model__draw__glimpses=3)
     outcome, _, experiment = run(config, tmp_path / "whole")
     assert outcome is Outcome.FINISHED
     asked = iter([False] * 4 + [True])

@@ -68,6 +68,7 @@ def test_clipping_bounds_the_whole_gradient_and_decay_pulls_to_zero():
         ("warmup_steps", 12),
         ("accumulate", 0),
         ("clip_norm", -1.0),
+        ("skip_factor", 1.0),
         ("beta2", 1.0),
         ("weight_decay", 0.1),
         ("schedule", "cosin"),
