@@ -43,6 +43,7 @@ class TopDownVAE(ModelOptions):
         "multiplies it by what is seen of the image alone (ladder VAE)",
         choices=("change", "product"),
     )
+    rematerialize: bool = option(False, "compute what convolutions find again for their gradient, to keep less of it")
 
     def build(self, shared: SharedOptions, setting: Setting) -> ChainModel:
         """The model.
@@ -74,6 +75,7 @@ class TopDownVAE(ModelOptions):
                 value_scale=self.value_scale,
                 beta=self.beta or None,
                 product=self.merge == "product",
+                rematerialize=self.rematerialize,
                 **shared.network(setting),
             )
         )

@@ -192,6 +192,21 @@ def test_residual_blocks_start_smaller_the_deeper_the_network_is(make_model):
     np.testing.assert_allclose(deviation("1x1") / deviation("1x4"), 2.0, rtol=0.1)
 
 
+def test_what_is_computed_again_has_the_same_gradient(build, one_image):
+    def gradient(rematerialize):
+        model, params = build(families="gaussian", decoder="2x1", rematerialize=rematerialize)
+
+        def loss(params):
+            bound = model.bound(params, jax.random.key(0), one_image)
+            return jnp.sum(bound.log_likelihood - sum(bound.kl.values()))
+
+        assert ("remat" in str(jax.make_jaxpr(jax.grad(loss))(params))) == rematerialize
+        return jax.jit(jax.grad(loss))(params)
+
+    kept, again = gradient(False), gradient(True)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5), kept, again)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -84,6 +84,7 @@ class LatentBlock(nn.Module):
       value_scale: their standard deviation there.
       beta: of mask logits tied to the values' locations; None for free logits.
       product: whether q is the product of the prior with a distribution that sees the image alone.
+      rematerialize: whether what convolutions find is computed again for their gradient.
       dtype: compute type.
     """
 
@@ -98,6 +99,7 @@ class LatentBlock(nn.Module):
     value_scale: float
     beta: float | None
     product: bool
+    rematerialize: bool
     dtype: DTypeLike
 
     def setup(self) -> None:
@@ -108,7 +110,7 @@ class LatentBlock(nn.Module):
             return UnitHead(self.shape[-1], masked, self.beta, 1, loc, scale, gain=0.1)
 
         def bottleneck() -> Bottleneck:
-            return Bottleneck(self.middle, self.activation, self.dtype)
+            return again(Bottleneck, self.rematerialize)(self.middle, self.activation, self.dtype)
 
         self.before = bottleneck()
         self.of_prior = head(self.value_loc, self.value_scale)
@@ -119,7 +121,8 @@ class LatentBlock(nn.Module):
         else:
             self.drawn_by = self.posterior(self.shape[-1]).clone(gain=0.1)
         self.merged = scaled_dense(self.width, self.residual_scale, self.dtype)
-        self.after = BottleneckBlock(self.middle, self.activation, self.residual_scale, self.dtype)
+        block = again(BottleneckBlock, self.rematerialize)
+        self.after = block(self.middle, self.activation, self.residual_scale, self.dtype)
 
     def enter(self, features: Features) -> Entered:
         """The prior, which sees the features on the way down alone."""
@@ -173,6 +176,7 @@ class TopDownNetwork(nn.Module):
       value_scale: their standard deviation there.
       beta: of mask logits tied to the values' locations; None for free logits.
       product: whether q is the product of the prior with a distribution that sees the image alone.
+      rematerialize: whether what convolutions find is computed again for their gradient, and not kept.
       dtype: compute type.
     """
 
@@ -190,6 +194,7 @@ class TopDownNetwork(nn.Module):
     value_scale: float
     beta: float | None
     product: bool
+    rematerialize: bool
     dtype: DTypeLike
 
     def setup(self) -> None:
@@ -200,7 +205,8 @@ class TopDownNetwork(nn.Module):
             return max(1, round(of.channels * self.bottleneck))
 
         def residual(of: Resolution, depth: int) -> BottleneckBlock:
-            return BottleneckBlock(middle(of), self.activation, depth**-0.5, self.dtype)
+            block = again(BottleneckBlock, self.rematerialize)
+            return block(middle(of), self.activation, depth**-0.5, self.dtype)
 
         def block(of: Resolution) -> LatentBlock | BottleneckBlock:
             if of.family is None:
@@ -217,6 +223,7 @@ class TopDownNetwork(nn.Module):
                 value_scale=self.value_scale,
                 beta=self.beta,
                 product=self.product,
+                rematerialize=self.rematerialize,
                 dtype=self.dtype,
             )
 
@@ -339,3 +346,8 @@ class TopDownNetwork(nn.Module):
         dense = self.grow[place]
         features = features if dense is None else positionwise(dense, features)
         return repeat(features, factor) if self.resampling == "mean" else depth_to_space(features, factor)
+
+
+def again(module: type[nn.Module], rematerialize: bool) -> type[nn.Module]:
+    """The module, or one that keeps its input alone and computes all else a second time for the gradient."""
+    return nn.remat(module) if rematerialize else module
