@@ -83,7 +83,7 @@ class Silent(Model):
     def joint(self, params, batch, latents):
         raise AssertionError("not asked here")
 
-    def generate(self, params, key, count, *, given=None):
+    def generate(self, params, key, count, *, given=None, temperatures=None):
         raise AssertionError("not asked here")
 
     def decode(self, params, latents):

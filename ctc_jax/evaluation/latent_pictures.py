@@ -14,17 +14,23 @@ from ctc_jax.distributions import BERNOULLI, CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.evaluation.masks import information, mask_probs
 from ctc_jax.models import Latents, Model, Params
+from ctc_jax.models.resolutions import by_resolution
 from ctc_jax.reporting import Picture, grid, labeled_rows, mean_and_samples, save_gif, save_png
 
 # Of the positions of a 2 x 2 window, row by row: red, yellow; blue, green.
 WINDOW_COLORS = np.array([[215, 48, 39], [253, 196, 55], [49, 88, 200], [44, 160, 70]], np.float64)
 ROWS, COLUMNS, CHANNELS = 8, 7, 3
+TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 SWAPPED = 6
 PAINTED, TIMES = 16, 12  # samples of an animation, of which a strip shows the first rows at so many times
 JUDGED = 256  # images by which the most telling masks are chosen
 CAPTIONS = {
     "one_code": "Each row one code, the first latent: the likelihood's mean at seven draws of those below, at the left "
     "their mean",
+    "temperatures": "Each row one draw of the noise of all latents, at temperatures of their priors from 0, where they "
+    "are at their means, to 1: the likelihood's mean",
+    "resolutions": "Each row one draw: the likelihood's mean where latents up to the resolution named, in generative "
+    "order, are drawn and all others at their priors' means: what each paints",
     "masks": "Test images, and q(m) of the masks that differ most from image to image in each latent: of a choice the "
     "likeliest alternative by its color (of a window red top left, yellow top right, blue bottom left, green bottom "
     "right), dark where all are alike; of a gate the probability that it is open",
@@ -38,15 +44,16 @@ CAPTIONS = {
 def draw_latent_pictures(
     model: Model, params: Params, split: Split, directory: Path, *, levels: int, seed: int
 ) -> list[Picture]:
-    """Several images of one code; masks; values with another image's masks, where masks choose; what paints, painting.
+    """Several images of one code; at several temperatures; with latents up to each resolution drawn; masks; values with
+    another image's masks, where masks choose; what paints, painting.
 
     Args:
       model: any model; one without masks and with a single latent has no such pictures.
       params: its parameters.
       split: where the images come from.
-      directory: gets `one_code.png` where there are several latents, `masks.png` where masks lie on the image,
-        `what_where.png` where such masks choose among values; of a model with a canvas `canvas.png` and
-        `painting.gif`.
+      directory: gets `one_code.png`, `temperatures.png` and `resolutions.png` where there are several latents,
+        `masks.png` where masks lie on the image, `what_where.png` where such masks choose among values; of a model with
+        a canvas `canvas.png` and `painting.gif`.
       levels: the highest pixel level.
       seed: of all samples.
     """
@@ -54,6 +61,10 @@ def draw_latent_pictures(
     if len(model.latents) > 1:
         images = np.asarray(_below_one_code(model, params, key, ROWS, COLUMNS))
         drawn["one_code"] = mean_and_samples(images.mean(axis=1), images, levels=levels, heading="draws below")
+        drawn["temperatures"] = _columns(
+            model, params, key, levels, {f"{at:g}": dict.fromkeys(model.latents, at) for at in TEMPERATURES}
+        )
+        drawn["resolutions"] = _columns(model, params, key, levels, _up_to(model.latents))
     judged = Batch(jnp.asarray(split.images[:JUDGED]), jnp.asarray(split.labels[:JUDGED]))
     on_image = [site for site in model.mask_sites if site.grid]
     if on_image:
@@ -83,6 +94,28 @@ def draw_latent_pictures(
         save_gif(path, grids, seconds=3.0, rest=2.0)
         pictures.append(Picture(CAPTIONS["painting"], path))
     return pictures
+
+
+def _up_to(latents: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Temperatures of all latents by the resolution up to which they are drawn, at first none."""
+    groups = list(by_resolution(latents).items())
+    ends = np.unique(np.linspace(0, len(groups), COLUMNS + 1).round().astype(int))
+    drawn_of = {groups[end - 1][0] if end else "means": [n for _, of in groups[:end] for n in of] for end in ends}
+    return {label: {name: float(name in drawn) for name in latents} for label, drawn in drawn_of.items()}
+
+
+def _columns(model, params, key, levels, temperatures: dict[str, dict[str, float]]) -> np.ndarray:
+    """A column for each choice of temperatures, under its label."""
+    images = [_at(model, params, key, jax.tree.map(jnp.float32, at)) for at in temperatures.values()]
+    return labeled_rows(np.stack(images, axis=1), list(temperatures), levels=levels)
+
+
+@partial(jax.jit, static_argnums=0)
+def _at(
+    model: Model, params: Params, key: Key[Array, ""], temperatures: dict[str, Float[Array, ""]]
+) -> Float[Array, "rows height width channels"]:
+    """Means of the likelihood, in levels."""
+    return model.generate(params, key, ROWS, temperatures=temperatures)[1].mean
 
 
 @partial(jax.jit, static_argnums=(0, 3, 4))

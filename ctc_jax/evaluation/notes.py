@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ctc_jax.evaluation.calibration import CERTAIN
 from ctc_jax.evaluation.masks import THRESHOLD
+from ctc_jax.models.resolutions import by_resolution
 
 # Masks have collapsed below these: mean entropy, nats; share of used ones; cost of all those of a layer, nats an image.
 # A layer that costs less than the last is hardly used, whatever it is made of.
@@ -16,7 +17,7 @@ Figures = Mapping[str, float | str]
 
 
 def notes(figures: Figures) -> list[str]:
-    """A sentence for each latent that does nothing, and for each whose posterior is not calibrated."""
+    """A sentence for each latent or resolution that does nothing, and for each whose posterior is not calibrated."""
     return [*collapsed(figures), *unused(figures), *miscalibrated(figures)]
 
 
@@ -37,13 +38,15 @@ def collapsed(figures: Figures) -> list[str]:
 
 
 def unused(figures: Figures) -> list[str]:
-    """A sentence for each latent without masks that costs next to nothing."""
+    """A sentence for each resolution whose latents, all together, cost next to nothing; masks have their own."""
     costs = {name.removeprefix("kl_nats/"): cost for name, cost in figures.items() if name.startswith("kl_nats/")}
-    return [
-        f"{layer} is hardly used: it costs {max(cost, 0.0):.2g} nats an image"
-        for layer, cost in costs.items()
-        if cost < FREE and f"mask_entropy_nats/{layer}" not in figures
-    ]
+    found = []
+    for resolution, layers in by_resolution(costs).items():
+        cost = sum(costs[layer] for layer in layers)
+        if cost < FREE and not all(f"mask_entropy_nats/{layer}" in figures for layer in layers):
+            which = "it costs" if layers == [resolution] else f"its {len(layers)} latents cost"
+            found.append(f"{resolution} is hardly used: {which} {max(cost, 0.0):.2g} nats an image")
+    return found
 
 
 def miscalibrated(figures: Figures) -> list[str]:

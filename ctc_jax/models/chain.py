@@ -58,7 +58,7 @@ class Chain(Protocol):
 
     Attributes:
       image_shape: height, width, channels.
-      latents: their names, in generative order.
+      latents: their names, in generative order; several at one resolution agree up to a dot (`8x8.1`, `8x8.2`).
       mask_sites: those of them that have masks, in the order in which a config names their estimators.
     """
 

@@ -20,7 +20,7 @@ from ctc_jax.models.model import Params
 from ctc_jax.models.orders import BottomUp, Generation, TopDown
 from ctc_jax.models.painting import painted
 from ctc_jax.models.trace import END, Bound, Joint, Latents, Schedule, Trace
-from ctc_jax.models.walk import centered, placed, sampled, walk
+from ctc_jax.models.walk import centered, placed, sampled, tempered, walk
 from ctc_jax.models.walk import given as as_given
 
 
@@ -143,10 +143,19 @@ class ChainModel:
         return Joint(trace.log_likelihood, log_prior, {name: site.log_unselected for name, site in trace.sites.items()})
 
     def generate(
-        self, params: Params, key: Key[Array, ""], count: int, *, given: Mapping[str, Masked] | None = None
+        self,
+        params: Params,
+        key: Key[Array, ""],
+        count: int,
+        *,
+        given: Mapping[str, Masked] | None = None,
+        temperatures: Mapping[str, Float[Array, ""] | float] | None = None,
     ) -> tuple[Latents, Distribution]:
         """`count` latents, those that are not given drawn from their priors, and p(x | latents) of each."""
-        trace = walk(Generation(self.bound_network(params), count), as_given(given or {}, sampled(key)))
+        take = sampled(key)
+        if temperatures:
+            take = tempered(key, jnp.stack([jnp.float32(temperatures.get(name, 1.0)) for name in self.latents]))
+        trace = walk(Generation(self.bound_network(params), count), as_given(given or {}, take))
         return trace.latents, trace.pixels
 
     def decode(self, params: Params, latents: Latents) -> Distribution:

@@ -22,7 +22,7 @@ class Model(Protocol):
 
     Attributes:
       image_shape: height, width, channels.
-      latents: names of the latents, in generative order.
+      latents: names of the latents, in generative order; several at one resolution agree up to a dot.
       mask_sites: those that have masks.
     """
 
@@ -52,9 +52,17 @@ class Model(Protocol):
         """log p(x, z) in its parts."""
 
     def generate(
-        self, params: Params, key: Key[Array, ""], count: int, *, given: Mapping[str, Masked] | None = None
+        self,
+        params: Params,
+        key: Key[Array, ""],
+        count: int,
+        *,
+        given: Mapping[str, Masked] | None = None,
+        temperatures: Mapping[str, Float[Array, ""] | float] | None = None,
     ) -> tuple[Latents, Distribution]:
-        """`count` latents, those that are not given drawn from their priors, and p(x | latents) of each."""
+        """`count` latents, those that are not given drawn from their priors, and p(x | latents) of each. Those named
+        may be at another temperature than 1, which brings values nearer to their mean and sharpens masks; at 0 both are
+        at their mean."""
 
     def decode(self, params: Params, latents: Latents) -> Distribution:
         """p(x | latents)."""

@@ -159,6 +159,33 @@ def sampled(key: Key[Array, ""], mask_of: Callable[[str], Callable] | None = Non
     return take
 
 
+def tempered(key: Key[Array, ""], temperatures: Float[Array, " latents"]) -> Take:
+    """Each latent drawn from its prior at a temperature.
+
+    At temperature t values are t times as far from their mean as at 1, and logits of masks are divided by it; at 0 a
+    latent is at its center, values at their mean and masks at theirs.
+
+    Args:
+      key: of everything drawn.
+      temperatures: of each latent in the order of the walk, 0 or more.
+    """
+    plain = sampled(key)
+
+    def take(index, name, posterior, prior, rest) -> Drawn:
+        drawn = plain(index, name, posterior, prior, rest)
+        if isinstance(posterior, Observed):
+            return drawn
+        temperature, center, mask = temperatures[index], posterior.center, None
+        if posterior.kind is not None:
+            warm = jnp.where(temperature > 0, temperature, 1.0)
+            at_it = posterior.kind.sample(keys(key, index)[0], posterior.logits / warm)[0]
+            mask = jnp.where(temperature > 0, at_it, center.mask)
+        value = center.value + temperature * (drawn.latent.value - center.value)
+        return Drawn(Masked(value, mask), jnp.zeros(len(value)), jnp.zeros(len(value)))
+
+    return take
+
+
 @dataclass(frozen=True)
 class Held:
     """Latents as they are given.

@@ -52,7 +52,7 @@ def pooled(build, tmp_path_factory):
 
 
 def test_a_picture_of_each_kind_is_drawn(pooled):
-    assert pooled[2].keys() == {"one_code", "masks", "what_where"}
+    assert pooled[2].keys() == {"one_code", "temperatures", "resolutions", "masks", "what_where"}
 
 
 def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
@@ -64,6 +64,22 @@ def test_images_of_one_code_share_it_and_their_mean_is_at_the_left(pooled):
     assert np.abs(images - images.mean(axis=1, keepdims=True)).max() > 0.05
     expected = mean_and_samples(images.mean(axis=1), images, levels=1, heading="draws below").astype(int)
     assert np.abs(drawn["one_code"].astype(int) - expected).max() <= 1  # rounding to shades
+
+
+def test_all_drawn_is_a_sample_and_nothing_drawn_the_center_of_the_prior(pooled):
+    """The last column of both pictures, and their first."""
+    model, params, drawn = pooled
+    sample = jax.jit(lambda key: model.generate(params, key, 8)[1].mean)(jax.random.key(3))
+    for name, columns in (("temperatures", 7), ("resolutions", 4)):
+        whole = drawn[name].astype(int)
+        alone = labeled_rows(np.asarray(sample)[:, None], [""], levels=1).astype(int)
+        step = (whole.shape[1] - 2) // columns
+        np.testing.assert_allclose(whole[20:, -step:-2], alone[20:, 2:-2], atol=1)
+        cell = 96 + 2
+        first = whole[20 : 20 + cell * 8, 2:step].reshape(8, cell, step - 2, 3)
+        np.testing.assert_array_equal(first, np.broadcast_to(first[:1], first.shape))
+    # In between, every latent of one resolution more is drawn.
+    assert (whole[20:, 2 + step : 2 * step] != whole[20:, 2 + 2 * step : 3 * step]).any()
 
 
 def test_with_its_own_masks_an_image_is_its_reconstruction(pooled):
@@ -132,7 +148,7 @@ def test_colors_are_told_apart():
 
 @pytest.mark.slow
 def test_without_levels_there_is_nothing_to_show_and_without_masks_one_picture(build, tmp_path):
-    for families, names in (("none", []), ("gaussian", ["one_code"])):
+    for families, names in (("none", []), ("gaussian", ["one_code", "temperatures", "resolutions"])):
         found = draw_latent_pictures(*build(families), SPLIT, tmp_path / families, levels=1, seed=0)
         assert [picture.path.stem for picture in found] == names
 
@@ -141,7 +157,8 @@ def test_without_levels_there_is_nothing_to_show_and_without_masks_one_picture(b
 def test_they_follow_the_pictures_of_any_model(build, tmp_path):
     model, params = build("ctc_pool,ctc_relu")
     names = [p.path.stem for p in draw_pictures(model, params, SPLIT, tmp_path, levels=1, seed=0)]
-    assert names == ["samples", "reconstructions", "mean_and_samples", "one_code", "masks", "what_where"]
+    of_latents = ["one_code", "temperatures", "resolutions", "masks", "what_where"]
+    assert names == ["samples", "reconstructions", "mean_and_samples", *of_latents]
 
 
 def test_a_model_that_paints_shows_how(tmp_path):
@@ -162,7 +179,8 @@ def test_a_model_that_paints_shows_how(tmp_path):
     params = jax.jit(model.init)(jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf + 0.7 * random.standard_normal(leaf.shape, np.float32), params)
     found = draw_latent_pictures(model, params, SPLIT, tmp_path, levels=1, seed=3)
-    assert [picture.path.name for picture in found] == ["one_code.png", "canvas.png", "painting.gif"]
+    pictures = {picture.path.stem: picture.path for picture in found}
+    assert list(pictures) == ["one_code", "temperatures", "resolutions", "canvas", "painting"]
 
     @jax.jit
     def frames():
@@ -171,8 +189,8 @@ def test_a_model_that_paints_shows_how(tmp_path):
     frames = np.asarray(frames())
     shown = [0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14]
     expected = labeled_rows(np.swapaxes(frames[shown, :8], 0, 1), [str(time) for time in shown], levels=1)
-    assert np.abs(np.asarray(Image.open(found[1].path)).astype(int) - expected).max() <= 1
-    with Image.open(found[2].path) as animation:
+    assert np.abs(np.asarray(Image.open(pictures["canvas"])).astype(int) - expected).max() <= 1
+    with Image.open(pictures["painting"]) as animation:
         assert animation.n_frames == 15
         animation.seek(14)
         last = np.asarray(animation.convert("RGB")).astype(int)

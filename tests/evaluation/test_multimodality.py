@@ -15,7 +15,7 @@ class Constant(toys.Silent):
 
     image_shape = (3, 3, 1)
 
-    def generate(self, params, key, count, *, given=None):
+    def generate(self, params, key, count, *, given=None, temperatures=None):
         return {}, IndependentPixels(PixelBernoulli(jnp.broadcast_to(params, (count, 3, 3, 1))))
 
 
@@ -24,7 +24,7 @@ class Modes(toys.Silent):
 
     image_shape = (3, 3, 1)
 
-    def generate(self, params, key, count, *, given=None):
+    def generate(self, params, key, count, *, given=None, temperatures=None):
         loc = jnp.broadcast_to(params[:, None], (count, 3, 3, len(params), 1))
         logits = jnp.zeros((count, 1, 1, len(params)))
         scale = jnp.full_like(loc, np.log(2.0))

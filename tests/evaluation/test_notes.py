@@ -15,6 +15,12 @@ def test_a_layer_that_costs_nothing_is_hardly_used():
     assert notes({**QUIET, "kl_nats/z": -0.02}) == ["z is hardly used: it costs 0 nats an image"]
 
 
+def test_latents_of_one_resolution_are_judged_together():
+    """One of them may do all the work."""
+    used = {"kl_nats/8x8.1": 0.0, "kl_nats/8x8.2": 3.0, "kl_nats/1x1.1": 0.02, "kl_nats/1x1.2": 0.03}
+    assert notes({**QUIET, **used}) == ["1x1 is hardly used: its 2 latents cost 0.05 nats an image"]
+
+
 @pytest.mark.parametrize(
     ("spread", "words"), [(1.4, "too narrow or beside it"), (0.7, "too wide"), (0.96, "of another shape")]
 )

@@ -22,7 +22,7 @@ class Certain(toys.Silent):
         latents = {"z": Masked(batch.image.astype(jnp.float32))}
         return Trace(latents, {}, self.decode(params, latents), jnp.zeros(len(batch.label)))
 
-    def generate(self, params, key, count, *, given=None):
+    def generate(self, params, key, count, *, given=None, temperatures=None):
         latents = {"z": Masked(params[:count])}
         return latents, self.decode(params, latents)
 

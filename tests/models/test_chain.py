@@ -13,7 +13,7 @@ from scipy import stats
 from ctc_jax.distributions.masked import standard
 from ctc_jax.models.chain import Amortized, Observed
 from ctc_jax.models.orders import BottomUp, Generation, TopDown
-from ctc_jax.models.walk import centered, given, sampled, walk
+from ctc_jax.models.walk import centered, given, sampled, tempered, walk
 from ctc_jax.posteriors import AbstractPosterior, PosteriorDraw
 from tests.models.conftest import assert_same_mean
 from tests.models.pair import BATCH, KINDS, Pair, weights_of
@@ -111,6 +111,23 @@ def test_some_latents_may_be_given_and_the_others_are_drawn_below_them():
     assert np.abs(other.latents["first"].value - all_of.latents["first"].value).max() > 0.01
     with_none = generate(None, all_of.latents)
     np.testing.assert_array_equal(with_none.pixels.base_dist.logits, all_of.pixels.base_dist.logits)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_at_a_temperature_are_those_of_their_logits_over_it(kind):
+    chain = Pair(KINDS[kind], weights_of())
+    logits = chain.prior_of("first", chain.begin(2)).logits
+
+    @jax.jit
+    @jax.vmap
+    def first(key, temperature):
+        return walk(Generation(chain, 2), tempered(key, jnp.stack([temperature, 1.0]))).latents["first"].mask
+
+    for temperature in (0.4, 0.0):
+        masks = np.asarray(first(jax.random.split(jax.random.key(0), DRAWS), jnp.full(DRAWS, temperature)))
+        if temperature:
+            assert set(np.unique(masks)) == {0.0, 1.0}
+        assert_same_mean(masks, KINDS[kind].probs(logits / (temperature or 1.0)))
 
 
 def test_a_value_at_zero_or_across_it_is_scored():

@@ -156,6 +156,23 @@ def test_latents_in_the_middle_may_be_given(shallow):
     assert stats.kstest(latents["z_3"].value[:, 0] - 3.0 * DECAY, "norm").pvalue > 1e-3
 
 
+def test_at_a_temperature_each_latent_has_so_many_times_the_deviation_from_its_mean(shallow):
+    model, params = shallow
+
+    @jax.jit
+    def generate(temperatures):
+        return model.generate(params, jax.random.key(0), 2000, temperatures=temperatures)[0]
+
+    plain, at_one = (generate(given) for given in ({}, dict.fromkeys(model.latents, 1.0)))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), plain, at_one)
+    half = generate(dict.fromkeys(model.latents, 0.5))
+    for name in model.latents:
+        np.testing.assert_allclose(half[name].value, 0.5 * plain[name].value, rtol=1e-4, atol=1e-5)
+    some = generate({"z_3": 0.0, "z_4": 0.0})
+    np.testing.assert_array_equal(some["z_2"].value, plain["z_2"].value)
+    np.testing.assert_allclose(some["z_4"].value, DECAY**2 * plain["z_2"].value, rtol=1e-5)
+
+
 def test_without_a_key_inference_is_at_the_centers(shallow, binary_images):
     model, params = shallow
     trace = jax.jit(model.infer)(params, None, binary_images)
