@@ -30,7 +30,7 @@ from ctc_jax.reporting import is_done
 from ctc_jax.run import Run
 from ctc_jax.sweeps.expand import load_sweep
 
-SWEEP = "configs/sweeps/founding_claim.py"
+CONFIG, SWEEP = "configs/founding_claim.py", "configs/sweeps/founding_claim.py"
 DATASETS = ("shapes", "mnist", "fashion", "cifar10")
 PICTURES = ("mean_and_samples", "one_code")
 
@@ -175,9 +175,9 @@ def _digits(value: float, count: int, sign: str = "") -> str:
     return f"{rounded:{sign},.{decimals}f}"
 
 
-def collect(dataset: str, root: Path, sweep: str = SWEEP) -> dict[str, dict[int, Run]]:
+def collect(dataset: str, root: Path, config: str = CONFIG, sweep: str = SWEEP) -> dict[str, dict[int, Run]]:
     """The finished runs of a dataset by row and seed."""
-    base = importlib.import_module("configs.founding_claim").get_config("" if dataset == "mnist" else dataset)
+    base = importlib.import_module(f"configs.{Path(config).stem}").get_config("" if dataset == "mnist" else dataset)
     found: dict[str, dict[int, Run]] = {}
     for trial in load_sweep(str(ROOT / sweep), base).trials:
         overrides, workdir = dict(trial.overrides), root / trial.name
@@ -201,27 +201,31 @@ def figures_of(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[int, dic
 def main() -> None:
     """Trains what is not trained yet, and tabulates."""
     flags = parser(__doc__, "founding_claim")
-    flags.add_argument("--datasets", nargs="+", default=list(DATASETS), help="presets of configs/founding_claim.py")
-    flags.add_argument("--sweep", default=SWEEP, help="configs/sweeps/posteriors.py has the rows of claim c alone")
-    flags.add_argument("--sweeps", type=Path, default=ROOT / "runs" / "founding_claim", help="a folder a dataset")
+    flags.add_argument(
+        "--datasets", nargs="+", default=list(DATASETS), help="presets of the config; mnist is without one"
+    )
+    flags.add_argument("--config", default=CONFIG, help="configs/posterior_claim.py is that of claim c")
+    flags.add_argument("--sweep", default=SWEEP, help="configs/sweeps/posteriors.py has the rows of claim c")
+    flags.add_argument("--sweeps", type=Path, help="a folder a dataset; default: runs/NAME of the config")
     flags.add_argument("--parallel", type=int, default=1, help="runs at once")
     flags.add_argument("--tabulate", action="store_true", help="train nothing")
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
+    sweeps = arguments.sweeps or ROOT / "runs" / Path(arguments.config).stem
     for dataset in arguments.datasets:
-        root, notes = arguments.sweeps.absolute() / dataset, []
+        root, notes = sweeps.absolute() / dataset, []
         preset = "" if dataset == "mnist" else f":{dataset}"
         if not arguments.tabulate:
             command = [
                 sys.executable,
                 "launch.py",
-                f"--config=configs/founding_claim.py{preset}",
+                f"--config={arguments.config}{preset}",
                 f"--sweep={arguments.sweep}",
             ]
             command += [f"--workdir={root}", f"--sweep_parallel={arguments.parallel}", *overrides]
             if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
                 sys.exit(code if code == SAVED_EXIT_CODE else f"error: the sweep on {dataset} failed; see {root}")
-        runs = collect(dataset, root, arguments.sweep)
+        runs = collect(dataset, root, arguments.config, arguments.sweep)
         if not runs:
             sys.exit(f"error: no finished run in {root}; without --tabulate they are made")
         figures = figures_of(runs)

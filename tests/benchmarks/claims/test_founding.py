@@ -1,26 +1,33 @@
 import importlib
+from pathlib import Path
 
 import pytest
 
-from benchmarks.claims.founding import CLAIMS, SWEEP, differences, plus_minus, row_name, tables
+from benchmarks.claims.founding import CLAIMS, CONFIG, SWEEP, differences, plus_minus, row_name, tables
 from benchmarks.harness import machine
 from ctc_jax.sweeps.expand import load_sweep
 
+CLAIM_C = ("configs/posterior_claim.py", "configs/sweeps/posteriors.py")
 
-def rows_of_the_sweep():
-    base = importlib.import_module("configs.founding_claim").get_config()
-    runs = load_sweep(str(machine.ROOT / SWEEP), base).trials
+
+def rows_of(config, sweep):
+    base = importlib.import_module(f"configs.{Path(config).stem}").get_config()
+    runs = load_sweep(str(machine.ROOT / sweep), base).trials
     return [(run.overrides["seed"], row_name({k: v for k, v in run.overrides.items() if k != "seed"})) for run in runs]
 
 
 def test_rows_have_names_of_their_own_and_three_seeds_and_claims_are_about_them():
-    found = rows_of_the_sweep()
+    found = rows_of(CONFIG, SWEEP)
     assert len(set(found)) == len(found)
     names = {name for _, name in found}
     assert {seed for seed, _ in found} == {0, 1, 2}
     assert len(found) == 3 * len(names)
     assert {name for pair in CLAIMS.values() for name in pair} <= names
     assert {"gaussian", "logistic", "categorical", "ctc"} <= names
+
+
+def test_rows_of_claim_c_are_rows_of_the_founding_claim_by_the_same_names():
+    assert set(rows_of(*CLAIM_C)) < set(rows_of(CONFIG, SWEEP))
 
 
 def figures(bounds):
