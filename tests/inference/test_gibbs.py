@@ -132,7 +132,11 @@ def options(**changes):
     return AnnealingOptions(**{"chains": 1024, "temperatures": 12, "leapfrogs": 4, "step_size": 0.4, **changes})
 
 
-@pytest.mark.parametrize(("chain", "windows"), [(CTC, 0), (Off, 1), (Gates, 0), (Masks, 1)])
+def slow(*case):
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("chain", "windows"), [(CTC, 0), slow(Off, 1), slow(Gates, 0), (Masks, 1)])
 def test_weights_of_forward_chains_have_the_mean_of_the_evidence(chain, windows):
     model, params, batch, _, (joint, _) = problem(chain)
     short = options(windows=windows)
@@ -147,7 +151,7 @@ def test_weights_of_forward_chains_have_the_mean_of_the_evidence(chain, windows)
         np.testing.assert_allclose(found.acceptance, 1.0, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("chain", "windows"), [(CTC, 0), (Off, 1), (Masks, 0)])
+@pytest.mark.parametrize(("chain", "windows"), [(CTC, 0), slow(Off, 1), slow(Masks, 0)])
 def test_inverse_weights_of_one_reverse_chain_have_the_mean_of_the_inverse_evidence(chain, windows):
     """Over draws of latents and image: an image's own chains all start at one exact draw of its posterior."""
     model, params, batch, latents, (joint, _) = problem(chain, images=2000)
@@ -160,6 +164,7 @@ def test_inverse_weights_of_one_reverse_chain_have_the_mean_of_the_inverse_evide
     assert abs(inverse.mean() - 1.0) < 4 * error
 
 
+@pytest.mark.slow
 def test_both_directions_bracket_the_evidence_within_a_tenth_of_a_nat():
     model, params, batch, latents, (joint, _) = problem(CTC)
     evidence = logsumexp(joint, axis=0)
@@ -172,7 +177,7 @@ def test_both_directions_bracket_the_evidence_within_a_tenth_of_a_nat():
     np.testing.assert_allclose(reverse.upper, evidence, atol=0.05)
 
 
-@pytest.mark.parametrize(("chain", "windows"), [(CTC, 1), (Gates, 0), (Masks, 0)])
+@pytest.mark.parametrize(("chain", "windows"), [(CTC, 1), slow(Gates, 0), slow(Masks, 0)])
 def test_chains_leave_wrong_masks_for_the_exact_posterior(chain, windows):
     model, params, batch, _, (joint, every) = problem(chain)
     settings = InferenceOptions(chains=64, warmup=40, draws=120, windows=windows)
