@@ -9,8 +9,6 @@ finished. Further arguments go to launch.py. A row again, with another seed:
 
 import importlib
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,13 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-import ctc_jax
 from benchmarks.claims.founding_plot import plot_spectra
 from benchmarks.harness.finished_runs import training_figures
+from benchmarks.harness.finished_sweeps import finish_sweep, finished, test_figures
 from benchmarks.harness.machine import ROOT, limit_threads
 from benchmarks.harness.pictures import copy_pictures
 from benchmarks.harness.results import parser, write
 from ctc_jax import posteriors
-from ctc_jax.errors import SAVED_EXIT_CODE
-from ctc_jax.reporting import is_done
-from ctc_jax.run import Run
-from ctc_jax.sweeps.expand import load_sweep
 
 CONFIG, SWEEP = "configs/founding_claim.py", "configs/sweeps/founding_claim.py"
 DATASETS = ("shapes", "mnist", "fashion", "cifar10")
@@ -149,17 +143,18 @@ def differences(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[d
             if any(None in pair for pair in pairs):
                 continue
             mean, error = summary([other - one for one, other in pairs])
-            line[judge] = _verdict(mean, error, len(pairs))
+            line[judge] = verdict(mean, error, len(pairs))
         made.append(line)
     return made
 
 
-def _verdict(mean: float, error: float | None, seeds: int) -> str:
+def verdict(mean: float, error: float | None, seeds: int) -> str:
+    """A difference of which more is better, its standard error over seeds, and what the two say."""
     if error is None:
         return plus_minus(mean, None, 3, sign="+") + " (one seed)"
     sure = abs(mean) > scipy.stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) * error
-    verdict = ("better" if mean > 0 else "worse") if sure else "undecided"
-    return f"{plus_minus(mean, error, 3, sign='+')}, {verdict}"
+    word = ("better" if mean > 0 else "worse") if sure else "undecided"
+    return f"{plus_minus(mean, error, 3, sign='+')}, {word}"
 
 
 def plus_minus(mean: float, error: float | None, digits: int, *, sign: str = "") -> str:
@@ -173,29 +168,6 @@ def _digits(value: float, count: int, sign: str = "") -> str:
     rounded = float(f"{value:.{count}g}")
     decimals = max(0, count - 1 - math.floor(math.log10(abs(rounded)))) if rounded else 0
     return f"{rounded:{sign},.{decimals}f}"
-
-
-def collect(dataset: str, root: Path, config: str = CONFIG, sweep: str = SWEEP) -> dict[str, dict[int, Run]]:
-    """The finished runs of a dataset by row and seed."""
-    base = importlib.import_module(f"configs.{Path(config).stem}").get_config("" if dataset == "mnist" else dataset)
-    found: dict[str, dict[int, Run]] = {}
-    for trial in load_sweep(str(ROOT / sweep), base).trials:
-        overrides, workdir = dict(trial.overrides), root / trial.name
-        seed = overrides.pop("seed")
-        if (workdir / "metrics.jsonl").exists():
-            loaded = ctc_jax.load(workdir)
-            if is_done(loaded.history, loaded.config.train.steps):
-                found.setdefault(row_name(overrides), {})[seed] = loaded
-    return found
-
-
-def figures_of(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[int, dict[str, float]]]:
-    """The last figures of the test set."""
-
-    def last(run):
-        return [line for line in run.history if line["split"] == "test"][-1]
-
-    return {name: {seed: last(run) for seed, run in by_seed.items()} for name, by_seed in runs.items()}
 
 
 def main() -> None:
@@ -214,21 +186,13 @@ def main() -> None:
     sweeps = arguments.sweeps or ROOT / "runs" / Path(arguments.config).stem
     for dataset in arguments.datasets:
         root, notes = sweeps.absolute() / dataset, []
-        preset = "" if dataset == "mnist" else f":{dataset}"
+        preset = "" if dataset == "mnist" else dataset
         if not arguments.tabulate:
-            command = [
-                sys.executable,
-                "launch.py",
-                f"--config={arguments.config}{preset}",
-                f"--sweep={arguments.sweep}",
-            ]
-            command += [f"--workdir={root}", f"--sweep_parallel={arguments.parallel}", *overrides]
-            if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
-                sys.exit(code if code == SAVED_EXIT_CODE else f"error: the sweep on {dataset} failed; see {root}")
-        runs = collect(dataset, root, arguments.config, arguments.sweep)
-        if not runs:
-            sys.exit(f"error: no finished run in {root}; without --tabulate they are made")
-        figures = figures_of(runs)
+            config = f"{arguments.config}{preset and ':'}{preset}"
+            finish_sweep(config, arguments.sweep, root, parallel=arguments.parallel, overrides=overrides)
+        base = importlib.import_module(f"configs.{Path(arguments.config).stem}").get_config(preset)
+        runs = finished(base, arguments.sweep, root, row_name)
+        figures = test_figures(runs)
         made = {"claims": differences(figures), **tables(figures)}
         first = {name: next(iter(by_seed.values())) for name, by_seed in runs.items()}
         made["runs"] = [{"row": name, **training_figures(run)} for name, run in first.items()]
