@@ -90,7 +90,7 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
     return Trace(latents, sites, pixels, 0.0 if batch is None else log_likelihood(pixels, batch, schedule))
 
 
-def _site(drawn: Drawn, posterior: Any, prior: MaskedDistribution) -> Site:
+def _site(drawn: Drawn, posterior: Any, prior: MaskedDistribution | None) -> Site:
     known = posterior if isinstance(posterior, MaskedDistribution) else None
     return Site(drawn.latent, known, prior, drawn.log_q, drawn.known)
 
