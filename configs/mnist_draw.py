@@ -12,10 +12,9 @@ from configs import mnist
 PUBLISHED = {
     "data.name": "static_mnist",
     "likelihood.name": "bernoulli",
+    "likelihood.bernoulli.output_layer": False,
     "model.name": "draw",
     "model.draw.glimpses": 64,
-    "model.draw.read_size": 2,
-    "model.draw.write_size": 5,
     "model.width": 256,
     "model.latents": 100,
     "model.features": 1,
@@ -25,12 +24,14 @@ PUBLISHED = {
 WHOLE = {"model.draw.glimpses": 10, "model.draw.attention": False}
 CPU = {
     "model.draw.glimpses": 10,
+    "model.draw.read_size": 5,  # few steps must see more each
     "model.width": 128,
     "model.latents": 20,
     "train.steps": 5_000,
     "train.ema_decay": 0.99,
     "train.evaluate_every": 1_000,
     "train.checkpoint_every": 500,
+    "evaluate.importance_samples": 10,
 }
 
 

@@ -3,14 +3,15 @@
 Tests: tests/layers/test_attention_window.py.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Logarithms of stride, variance and intensity: beyond e^4 pixels or a factor of e^4 only an exploding run goes.
-LOGARITHMS = (-4.0, 4.0)
+# Logarithms of stride, variance and intensity: a factor of e^8 is more than any image has use for.
+LOGARITHMS = (-8.0, 8.0)
 
 
 class AttentionWindow(NamedTuple):
@@ -57,6 +58,18 @@ class AttentionWindow(NamedTuple):
         """The patch where the filters are: their transpose."""
         written = jnp.einsum("bih,bijc,bjw->bhwc", self.down, patch, self.across)
         return written / self.intensity[:, None, None, None]
+
+
+def whole_image(shape: tuple[int, int], size: int, *, writes: bool) -> tuple[float, ...]:
+    """The five numbers of a window that covers the image evenly, half as wide as far apart: where learning starts.
+
+    With all five at 0 the filters of a small window see the corners alone, for thousands of steps. One that writes
+    paints a patch of ones about as ones.
+    """
+    extent = max(shape)
+    stride = extent / size
+    relative = stride * max(1, size - 1) / max(1, extent - 1)
+    return 0.0, 0.0, 2.0 * math.log(0.5 * stride), math.log(relative), -2.0 * math.log(stride) if writes else 0.0
 
 
 def filter_bank(

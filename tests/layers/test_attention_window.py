@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ctc_jax.layers.attention_window import AttentionWindow
+from ctc_jax.layers.attention_window import AttentionWindow, whole_image
 
 HEIGHT, WIDTH, SIZE = 5, 8, 3
 # Center across and down, log variance, log stride, log intensity: no two alike, the last outside the image.
@@ -78,3 +78,18 @@ def test_a_single_filter_stands_at_the_center():
     window = AttentionWindow.of(jnp.asarray([[0.5, -0.5, -4.0, 3.0, 0.0]]), (3, 3), 1)
     np.testing.assert_array_equal(np.argmax(window.across[0], axis=1), [2])
     np.testing.assert_array_equal(np.argmax(window.down[0], axis=1), [0])
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_at_the_start_a_window_covers_the_whole_image(size):
+    """Every pixel has its share in what is read; a patch of ones is painted about as ones, within the margin."""
+    reads, writes = (
+        AttentionWindow.of(jnp.asarray([whole_image((20, 20), size, writes=writes)]), (20, 20), size)
+        for writes in (False, True)
+    )
+    np.testing.assert_allclose(reads.read(jnp.ones((1, 20, 20, 1))), 1.0, rtol=1e-5)
+    share = np.asarray(reads.across[0]).sum(axis=0) * 20 / size
+    assert share.min() > 0.3
+    assert share.max() < 2.0
+    painted = np.asarray(writes.write(jnp.ones((1, size, size, 1))))[0, :, :, 0]
+    assert 0.7 < np.median(painted) < 1.3

@@ -23,7 +23,7 @@ def test_a_batch_the_devices_cannot_share_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp_vae", "conv_vae", "ctc_hierarchy", "top_down", "draw"])
+@pytest.mark.parametrize("model", ["mlp_vae", "conv_vae", "ctc_hierarchy", "top_down", "draw", "conv_draw"])
 def test_the_curve_is_the_same_on_one_and_on_four_devices(tiny, model):
     curves = []
     for devices in (1, 4):
@@ -31,6 +31,7 @@ def test_the_curve_is_the_same_on_one_and_on_four_devices(tiny, model):
             model__name=model,
             model__conv_vae__levels=1,
             model__draw__glimpses=3,
+            model__conv_draw__glimpses=2,
             model__ctc_hierarchy__levels=1,
             model__ctc_hierarchy__families="gaussian",
             model__top_down__decoder="1x1,2x2",

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked, MaskedDistribution, standard
-from ctc_jax.layers.attention_window import AttentionWindow
+from ctc_jax.layers.attention_window import AttentionWindow, whole_image
 from ctc_jax.layers.recurrent_state import RecurrentState
 from ctc_jax.models.chain import Amortized
 from ctc_jax.models.networks.painting import Images, Painting, PaintingNetwork, repeated
@@ -52,11 +52,11 @@ class DrawNetwork(PaintingNetwork):
         self.decoder = nn.Dense(4 * self.width, dtype=self.dtype)
         self.stroke = nn.Dense(math.prod(shape) * self.features, kernel_init=self.stroke_start, dtype=self.dtype)
         if self.read_size:
-            self.read_window = nn.Dense(5)
+            self.read_window = self._window(self.read_size, writes=False)
         else:
             self.whole = nn.Dense(4 * self.width, use_bias=False, dtype=self.dtype)
         if self.write_size:
-            self.write_window = nn.Dense(5)
+            self.write_window = self._window(self.write_size, writes=True)
 
     def encode(self, batch: Batch) -> Sight:
         """Before the first look."""
@@ -99,3 +99,8 @@ class DrawNetwork(PaintingNetwork):
         window = AttentionWindow.of(self.write_window(state.output), self.image_shape[:2], self.write_size)
         patch = stroke.reshape(len(canvas), self.write_size, self.write_size, self.features)
         return Painting(state, canvas + window.write(patch))
+
+    def _window(self, size, *, writes):
+        start = jnp.asarray(whole_image(self.image_shape[:2], size, writes=writes))
+        small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+        return nn.Dense(5, kernel_init=small, bias_init=lambda *_: start)
