@@ -251,7 +251,7 @@ def test_the_gradient_through_both_windows_is_that_of_central_differences(make_m
     ],
 )
 def test_any_pixels_and_any_family_drawn_alone_serve_images_of_any_shape(make_model, name, likelihood, changes):
-    model = make_model(name, likelihood, (4, 6, 3), bits=3, glimpses=10, latents=2, **changes)
+    model = make_model(name, likelihood, shape=(4, 6, 3), bits=3, glimpses=10, latents=2, **changes)
     batch = Batch(jnp.zeros((5, 4, 6, 3), jnp.uint8), jnp.zeros(5, jnp.int32))
 
     def answers(key):
@@ -266,7 +266,7 @@ def test_any_pixels_and_any_family_drawn_alone_serve_images_of_any_shape(make_mo
     assert all(latent.value.shape == (5, numbers) for latent in latents.values())
     assert weight.shape == joint.shape == (5,)
     assert images.shape == (5, 4, 6, 3)
-    once = make_model(name, likelihood, (4, 6, 3), bits=3, glimpses=1, latents=2, **changes)
+    once = make_model(name, likelihood, shape=(4, 6, 3), bits=3, glimpses=1, latents=2, **changes)
     assert jax.tree.map(jnp.shape, jax.eval_shape(once.init, jax.random.key(0))) == jax.tree.map(jnp.shape, params)
 
 
