@@ -9,6 +9,7 @@ BATCH = 8
 CASES = {
     "bernoulli": {"bits": 1},
     "gaussian": {},
+    "gaussian-optimal": {"scale": "optimal"},
     "logistic": {"scale": "channel"},
     "categorical": {},
     "ctc": {"components": 2},

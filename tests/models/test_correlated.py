@@ -1,7 +1,10 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from ctc_jax.errors import ConfigError
 from ctc_jax.gradients import REGISTRY
@@ -44,6 +47,15 @@ def test_without_loadings_it_is_the_plain_model(make_model, randomize, binary_im
     np.testing.assert_allclose(found.log_likelihood, expected.log_likelihood, rtol=1e-5)
     np.testing.assert_allclose(found.kl["z"], expected.kl["z"], rtol=1e-5)
     np.testing.assert_allclose(found.kl["factors"], 0.0, atol=1e-6)
+
+
+def test_four_devices_find_the_factors_of_one(make_model, binary_images):
+    model = make_model("mlp_vae", "gaussian", likelihood_options={"rank": 2})
+    params = model.init(jax.random.key(0))
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+    spread = jax.device_put(binary_images, NamedSharding(mesh, PartitionSpec("data")))
+    found, expected = (jax.jit(model.bound)(params, jax.random.key(1), of) for of in (spread, binary_images))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), found, expected)
 
 
 def test_factors_of_a_class_are_the_only_latent_of_class_conditional(make_model, binary_images):
