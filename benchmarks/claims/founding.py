@@ -67,6 +67,19 @@ CLAIMS = {
     "likelihood or latents: ctc without, not logistic with pooled levels": ("ctc", "logistic, ctc_pool levels"),
     **{
         claim.format(name): rows
+        for name in ("gaussian", "logistic")
+        for claim, rows in (
+            ("correlation alone: {} of rank 16, not of independent pixels", (f"{name} of rank 16", name)),
+            ("the best variance alone: {} at optimal scale, not a pixel's own", (f"{name} at optimal scale", name)),
+            ("several modes or correlation: ctc, not {} of rank 16", ("ctc", f"{name} of rank 16")),
+            (
+                "several modes or correlation: patches, not {} of rank 16",
+                ("ctc of patch:4", f"{name} of rank 16"),
+            ),
+        )
+    },
+    **{
+        claim.format(name): rows
         for name in posteriors.REGISTRY
         if name != "diagonal"
         for claim, rows in (
@@ -93,7 +106,9 @@ def row_name(overrides: Mapping[str, Any]) -> str:
     """`ctc of patch:4, ctc_pool levels`: the likelihood, and what else differs from a flat VAE."""
     likelihood = overrides.get("likelihood.name", "logistic")
     group, families = overrides.get("likelihood.ctc.mask_group"), overrides.get("model.ctc_hierarchy.families")
-    parts = [f"{likelihood} of {group}" if group else likelihood]
+    rank, scale = overrides.get(f"likelihood.{likelihood}.rank"), overrides.get("likelihood.scale")
+    kinds = ((group, f" of {group}"), (rank, f" of rank {rank}"), (scale, f" at {scale} scale"))
+    parts = [likelihood + "".join(words for given, words in kinds if given)]
     parts += [f"{families} levels"] if families else []
     parts += [f"{overrides['posterior.name']} posterior"] if "posterior.name" in overrides else []
     return ", ".join(parts)
@@ -177,7 +192,9 @@ def main() -> None:
         "--datasets", nargs="+", default=list(DATASETS), help="presets of the config; mnist is without one"
     )
     flags.add_argument("--config", default=CONFIG, help="configs/posterior_claim.py is that of claim c")
-    flags.add_argument("--sweep", default=SWEEP, help="configs/sweeps/posteriors.py has the rows of claim c")
+    flags.add_argument(
+        "--sweep", default=SWEEP, help="posteriors.py beside it has the rows of claim c, one_mode.py of f"
+    )
     flags.add_argument("--sweeps", type=Path, help="a folder a dataset; default: runs/NAME of the config")
     flags.add_argument("--parallel", type=int, default=1, help="runs at once")
     flags.add_argument("--tabulate", action="store_true", help="train nothing")

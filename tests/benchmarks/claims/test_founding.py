@@ -8,6 +8,7 @@ from benchmarks.harness import machine
 from ctc_jax.sweeps.expand import load_sweep
 
 CLAIM_C = ("configs/posterior_claim.py", "configs/sweeps/posteriors.py")
+CLAIM_F = "configs/sweeps/one_mode.py"
 
 
 def rows_of(config, sweep):
@@ -22,8 +23,16 @@ def test_rows_have_names_of_their_own_and_three_seeds_and_claims_are_about_them(
     names = {name for _, name in found}
     assert {seed for seed, _ in found} == {0, 1, 2}
     assert len(found) == 3 * len(names)
-    assert {name for pair in CLAIMS.values() for name in pair} <= names
+    assert {name for pair in CLAIMS.values() for name in pair} <= names | {name for _, name in rows_of(CONFIG, CLAIM_F)}
     assert {"gaussian", "logistic", "categorical", "ctc"} <= names
+
+
+def test_rows_of_claim_f_have_names_of_their_own_and_are_what_its_claims_are_about():
+    found = rows_of(CONFIG, CLAIM_F)
+    assert len(set(found)) == len(found) == 3 * 12
+    names = {name for _, name in found}
+    assert {"gaussian of rank 16", "logistic at optimal scale", "ctc of patch:4"} < names
+    assert {name for pair in CLAIMS.values() for name in pair if "rank" in name or "scale" in name} <= names
 
 
 def test_rows_of_claim_c_are_rows_of_the_founding_claim_by_the_same_names():
