@@ -6,6 +6,7 @@ python launch.py --config=configs/fashion_hierarchy.py:gaussian     # the same u
 python launch.py --config=configs/fashion_hierarchy.py:gaussian_iaf # those, all drawn by inverse autoregressive flows
 python launch.py --config=configs/fashion_hierarchy.py:flat         # the same network, no latent below the top
 python launch.py --config=configs/fashion_hierarchy.py:bottom_up    # the recognition model goes up through its draws
+python launch.py --config=configs/fashion_hierarchy.py:bottom_up_with_image # and sees the image at every level
 """
 
 from configs import hierarchy

@@ -41,6 +41,7 @@ PRESETS = {
     },
     "flat": {"model.ctc_hierarchy.families": "none", "estimator.name": "pathwise"},
     "bottom_up": {"model.ctc_hierarchy.inference": "bottom_up"},
+    "bottom_up_with_image": {"model.ctc_hierarchy.inference": "bottom_up_with_image"},
 }
 
 

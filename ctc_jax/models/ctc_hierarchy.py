@@ -33,7 +33,11 @@ class CTCHierarchy(ModelOptions):
     value_loc: float = option(0.0, "where a level's prior of values starts: at 0 a value tells nothing of its place")
     value_scale: float = option(1.0, "its standard deviation at the start", above=0)
     beta: float = option(0.0, "mask logits are this times the values' locations; 0 gives them their own", at_least=0)
-    inference: str = option("top_down", "what q of a level sees beside the image", choices=("top_down", "bottom_up"))
+    inference: str = option(
+        "top_down",
+        "what q of a level sees: the image and the draws above, the draws below alone, or these and the image",
+        choices=("top_down", "bottom_up", "bottom_up_with_image"),
+    )
     top: str = option(
         "gaussian",
         "the code above all levels; label is the image's class alone, given and not paid for",
@@ -80,6 +84,7 @@ class CTCHierarchy(ModelOptions):
             value_scale=self.value_scale,
             beta=self.beta or None,
             top_down=self.inference == "top_down",
+            sees_image=self.inference != "bottom_up",
             pooling=codes.pooling(self.som_sigma, self.som_sigma_steps, masks, f"top={self.top}"),
             **shared.network(setting),
         )

@@ -75,6 +75,8 @@ def case(*, slow=False, **changes):
     [
         case(families="lwta", beta=1.5),
         case(families="ctc_relu,ctc_pool", inference="bottom_up", **TWO),
+        case(families="ctc_relu,ctc_pool", inference="bottom_up_with_image", **TWO),
+        case(families="ctc_pool,none", patch=2, inference="bottom_up_with_image", slow=True, **TWO),
         case(families="lwta", inference="bottom_up", slow=True),
         case(families="gaussian", posterior="full", patch=2),
         case(families="gaussian", slow=True),
@@ -106,6 +108,18 @@ def test_the_three_questions_agree(build, one_image, changes):
     """log p(x) from the recognition model and from the prior alone, and the ELBO as the mean of log p(x, z) - log q."""
     model, params = build(**changes)
     assert_three_questions_agree(model, params, one_image.label)
+
+
+@pytest.mark.parametrize(("inference", "seen"), [("bottom_up", False), ("bottom_up_with_image", True)])
+def test_bottom_up_the_top_sees_the_image_by_the_draw_below_alone_unless_it_is_passed_on(
+    build, one_image, inference, seen
+):
+    model, params = build(inference=inference)
+    infer = jax.jit(lambda batch, given: model.infer(params, jax.random.key(1), batch, given=given).latents)
+    below = {"level_1": infer(one_image, {})["level_1"]}
+    other = one_image._replace(image=1 - one_image.image)
+    one, another = (np.asarray(infer(batch, below)["top"].value) for batch in (one_image, other))
+    assert (np.abs(one - another).max() > 1e-4) == seen
 
 
 @pytest.mark.parametrize("inference", ONE_IS_SLOW)

@@ -43,7 +43,8 @@ class HierarchyNetwork(nn.Module):
     less, though never below that of the top.
 
     Inference top-down shares the generative path: q of a level is a change of its prior, all KLs are analytic.
-    Inference bottom-up passes on what it draws, as stochastic pooling does: z_1, then z_2 from z_1, and so on.
+    Inference bottom-up passes on what it draws, as stochastic pooling does: z_1, then z_2 from z_1, and so on; where q
+    sees the image as well, also the features that a draw was made of.
 
     Attributes:
       likelihood: features -> distribution on pixels.
@@ -67,6 +68,7 @@ class HierarchyNetwork(nn.Module):
       activation: the nonlinearity.
       beta: of mask logits tied to the values' locations; None for free logits.
       top_down: whether q of a level is a change of its prior; else it sees the draw of the level below.
+      sees_image: whether the image's features go up beside the draws; always so in top-down inference.
       pooling: of a top code's alternatives with their neighbors, in q; or None.
       dtype: compute type.
     """
@@ -89,6 +91,7 @@ class HierarchyNetwork(nn.Module):
     activation: Callable
     beta: float | None
     top_down: bool
+    sees_image: bool
     pooling: SOMPooling | None
     dtype: DTypeLike
 
@@ -196,7 +199,12 @@ class HierarchyNetwork(nn.Module):
     def ascend(self, name: str, features: Features, latent: Masked) -> Features:
         """What a level's draw passes on, as features of the next latent above."""
         level = self.levels[name]
-        return self._up(level + 1, self.families[level].passed_on(latent, self.unit_shape(level)))
+        passed = self.families[level].passed_on(latent, self.unit_shape(level))
+        if self.sees_image:
+            rows = self.feature_shape(level + 1)[0]
+            parts = [space_to_depth(of, of.shape[1] // rows) for of in (features, passed.astype(self.dtype))]
+            passed = jnp.concatenate(parts, axis=-1)
+        return self._up(level + 1, passed)
 
     def begin(self, count: int) -> int:
         """The size of the batch."""
