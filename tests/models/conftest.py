@@ -23,12 +23,12 @@ def make_model():
     def make(
         name,
         likelihood="bernoulli",
-        likelihood_options=None,
         shape=(2, 2, 1),
         bits=1,
         classes=1,
         mean=(),
         dtype=jnp.float32,
+        likelihood_options=None,
         posterior="diagonal",
         posterior_options=None,
         estimator=None,

@@ -163,6 +163,7 @@ def test_one_step_without_recurrence_is_the_flat_vae(make_model, randomize, bina
         maximum=1,
         width=3,
         blocks=1,
+        decoder_blocks=None,
         features=3,
         activation=twice_tanh,
         dtype=jnp.float32,
