@@ -7,7 +7,6 @@ arguments go to launch.py. On an accelerator, at most twelve minutes in all:
     python -m benchmarks.bounds.by_minutes --configs configs/cifar_ctc.py configs/cifar_hierarchy.py --minutes 4
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,16 @@ TIMED_STEPS = 60
 
 
 def steps_within(minutes: float, seconds_a_step: float) -> int:
-    """Steps that a budget holds, to two significant digits so that a second measurement finds the first one's runs."""
+    """Steps that a budget holds, to two significant digits, so that speeds nearly the same give the same runs."""
     return max(1, int(float(f"{60 * minutes / seconds_a_step:.1e}")))
 
 
 def seconds_a_step(config: str, workdirs: Path, overrides: Sequence[str]) -> float:
-    """Of training alone, measured once: a page beside the runs holds it."""
-    noted = workdirs / f"{name_of(config)}.seconds_a_step.json"
-    if not noted.exists():
-        few = f"{config},train.steps={TIMED_STEPS},train.log_every={TIMED_STEPS // 3},evaluate.quality_samples=0"
-        run = finish(few, workdirs, overrides)
-        noted.write_text(json.dumps(run.config.train.batch_size / training_figures(run)["images_per_second"]))
-    return json.loads(noted.read_text())
+    """Of training alone, in a short run that is kept beside the others."""
+    # The time of a step does not depend on its learning rate, whose warm-up may be longer than this run.
+    few = f"train.steps={TIMED_STEPS},train.log_every={TIMED_STEPS // 3},train.warmup_steps=0"
+    run = finish(f"{config},{few},evaluate.quality_samples=0", workdirs, overrides)
+    return run.config.train.batch_size / training_figures(run)["images_per_second"]
 
 
 def curve(run: Run) -> list[tuple[float, float]]:
@@ -88,12 +85,12 @@ def main() -> None:
     flags.add_argument("--workdirs", type=Path, default=ROOT / "runs" / "by_minutes", help="directory of the runs")
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
-    arguments.workdirs.mkdir(parents=True, exist_ok=True)
     made = {config: [] for config in arguments.configs}
     rows = []
+    seconds = {config: seconds_a_step(config, arguments.workdirs, overrides) for config in arguments.configs}
     for minutes in arguments.minutes:
         for config in arguments.configs:
-            steps = steps_within(minutes, seconds_a_step(config, arguments.workdirs, overrides))
+            steps = steps_within(minutes, seconds[config])
             every = max(1, steps // 10)
             cadence = f"train.evaluate_every={every},train.checkpoint_every={every},train.log_every={every}"
             run = finish(f"{config},train.steps={steps},{cadence}", arguments.workdirs, overrides)

@@ -72,6 +72,12 @@ def binary_images():
     return Batch(jnp.asarray(images), jnp.zeros(16, jnp.int32))
 
 
+@pytest.fixture(scope="session")
+def one_image():
+    """A batch of one 2x2 binary image."""
+    return Batch(jnp.asarray([[[[1], [0]], [[1], [1]]]], jnp.uint8), jnp.zeros(1, jnp.int32))
+
+
 @partial(jax.jit, static_argnums=0)
 def weights_and_bounds(model, params, keys, batch):
     """For each key the trace's weight, log q and latents of one draw, the joint's weight of it, and a bound."""

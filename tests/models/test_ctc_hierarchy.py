@@ -46,11 +46,6 @@ def build(make_model, randomize):
     return make
 
 
-@pytest.fixture(scope="module")
-def one_image():
-    return Batch(jnp.asarray([[[[1], [0]], [[1], [1]]]], jnp.uint8), jnp.zeros(1, jnp.int32))
-
-
 @pytest.mark.parametrize("inference", ONE_IS_SLOW)
 def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(build, one_image, inference):
     """One window of four units, a top code of one number: four masks, two integrals by the trapezoid rule."""

@@ -5,7 +5,6 @@ import pytest
 
 from configs import cifar_top_down
 from ctc_jax import training
-from ctc_jax.data import Batch
 from ctc_jax.distributions import CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
@@ -38,11 +37,6 @@ def build(make_model, randomize):
         return made[case]
 
     return make
-
-
-@pytest.fixture(scope="module")
-def one_image():
-    return Batch(jnp.asarray([[[[1], [0]], [[1], [1]]]], jnp.uint8), jnp.zeros(1, jnp.int32))
 
 
 def test_the_likelihood_is_that_of_summing_all_masks_and_integrating_values(build, one_image):
