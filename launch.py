@@ -1,4 +1,4 @@
-"""Trains, evaluates, samples or reports one experiment, or sweeps it. Flags in, one call; see README.md.
+"""Trains, evaluates, samples or reports one experiment, or sweeps it. Flags in, one call; see docs/running.md.
 
   python launch.py --config=configs/shapes_ctc.py                              train, or go on; then evaluate and report
   python launch.py --config=configs/cifar_ctc.py:cpu                           a preset of an experiment

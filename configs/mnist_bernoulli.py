@@ -1,7 +1,7 @@
 """One-layer VAE on binarized MNIST: 2x200 tanh units, 50 latents (Burda et al. 2016).
 
 python launch.py --config=configs/mnist_bernoulli.py           # resampled at each step
-python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binarization; see README.md for its file
+python launch.py --config=configs/mnist_bernoulli.py:static    # the fixed binarization; see docs/data.md for its file
 python launch.py --config=configs/mnist_bernoulli.py:iaf       # resampled, q(z given x) an inverse autoregressive flow
 python launch.py --config=configs/mnist_bernoulli.py:iwae      # the bound of 5 samples, doubly reparameterized
 python launch.py --config=configs/mnist_bernoulli.py:rws       # reweighted wake-sleep with 5 samples

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from configs import base
@@ -103,9 +104,28 @@ def test_a_python_block_compiles_and_what_it_imports_exists(name, code):
                 assert found or importlib.import_module(f"{node.module}.{alias.name}"), alias.name
 
 
-def test_the_readme_has_a_table_row_for_each_mode():
+@pytest.mark.slow
+def test_the_python_of_the_readme_says_that_a_sample_is_likelier_than_the_mean():
+    (code,) = [code for kind, code in FENCE.findall(TEXTS["README.md"]) if kind == "python"]
+    names = {}
+    exec(code, names)
+    nats, choices = np.asarray(names["nats"]), np.asarray(names["choices"])
+    assert nats[:4].min() > nats[4] + 1_000
+    assert {sample.tobytes() for sample in np.asarray(names["samples"]) > 100} == {
+        (choices[..., k, :] > 100).tobytes() for k in (0, 1)
+    }
+
+
+def test_the_readme_is_short_and_names_every_page():
+    text = TEXTS["README.md"]
+    assert len(text.splitlines()) <= 120
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"](docs/{page.name})" in text, page.name
+
+
+def test_the_page_on_running_has_a_table_row_for_each_mode():
     for name in modes.MODES:
-        assert re.search(rf"^\| `{name}`", TEXTS["README.md"], re.MULTILINE), name
+        assert re.search(rf"^\| `{name}`", TEXTS["docs/running.md"], re.MULTILINE), name
 
 
 def test_the_notebook_is_committed_executed_without_errors_and_without_paths_of_a_machine():

@@ -1,7 +1,7 @@
 """Families of posteriors on one network, static MNIST, several seeds; two to forty minutes a run on one core.
 
 Runs are made by launch.py, resumed when broken off, reused when finished. Further arguments go to launch.py. The fixed
-binarization has to be had first: README.md says how.
+binarization has to be had first: docs/data.md says how.
 """
 
 from collections.abc import Sequence

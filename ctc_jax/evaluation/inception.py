@@ -51,7 +51,9 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
     """
 
     def refused(why: str) -> OptionError:
-        return OptionError("inception_weights", path, f"an .npz of Inception-v3's weights, as in README.md; here {why}")
+        return OptionError(
+            "inception_weights", path, f"an .npz of Inception-v3's weights (docs/metrics.md); here {why}"
+        )
 
     try:
         # Opened here: of a file that is cut off numpy leaves its own open.

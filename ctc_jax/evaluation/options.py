@@ -75,7 +75,7 @@ class EvaluateOptions(Options):
     )
 
     inception_weights: str = option(
-        "", "file with the weights of Inception-v3, an .npz as README.md says, for a further space named inception"
+        "", "file with the weights of Inception-v3, an .npz (docs/metrics.md), for a further space named inception"
     )
 
     @property
