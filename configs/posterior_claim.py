@@ -16,7 +16,7 @@ SHARED = {
     "likelihood.name": "logistic",
     "likelihood.ctc.components": 5,
     "model.latents": 32,
-    # With 4 a mixture's masks find too little to see in 4,000 steps, and ctc is behind the logistic; with 8 it is ahead.
+    # With 4 a mixture's masks find too little to see in 4,000 steps: ctc is behind the logistic. With 8 it is ahead.
     "model.features": 8,
     "model.activation": "relu",
     "train.steps": 5_000,
