@@ -100,7 +100,7 @@ def test_an_experiment_builds_its_model_and_its_likelihood_spans_the_image(stem,
     config = EXPERIMENTS[stem].get_config(preset)
     if config.data.name not in SHAPES:
         pytest.skip(f"the shape of {config.data.name} is not known without its data")
-    shape = SHAPES[config.data.name]
+    shape = (config.data.canvas,) * 2 + (1,) if config.data.canvas else SHAPES[config.data.name]
     bits = 1 if config.data.binarization != "none" or config.data.name in BINARY else config.data.bits
     model = training.build_model(config, ImageSpace(shape, bits, CLASSES.get(config.data.name, 10)))
     training.build_step(config, model, images=1)
