@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ctc_jax
 from configs import base
 from ctc_jax import gradients, models
 from ctc_jax.cli import modes
@@ -17,7 +18,7 @@ from ctc_jax.gradients import BERNOULLI, CATEGORICAL, MaskSite, table
 from ctc_jax.options import flatten
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOK = json.loads((ROOT / "notebooks" / "explore.ipynb").read_text())
 KEYS = flatten(base.get_config().to_dict())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -121,6 +122,20 @@ def test_the_readme_is_short_and_names_every_page():
     assert len(text.splitlines()) <= 120
     for page in (ROOT / "docs").glob("*.md"):
         assert f"](docs/{page.name})" in text, page.name
+
+
+def test_contributing_has_a_skeleton_for_each_registry():
+    text = TEXTS["CONTRIBUTING.md"]
+    for registry in sorted((ROOT / "ctc_jax").glob("*/registry.py")):
+        assert f"({registry.relative_to(ROOT)})" in text, registry
+    for file in (ROOT / "docs" / "skeletons").iterdir():
+        assert f"(docs/skeletons/{file.name})" in text, file
+
+
+def test_what_is_cited_is_the_version_of_the_package():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {ctc_jax.__version__}\n" in citation
+    assert f'\nversion = "{ctc_jax.__version__}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_the_page_on_running_has_a_table_row_for_each_mode():
