@@ -110,14 +110,31 @@ class BottomUpChain(Chain, Protocol):
 
 
 @runtime_checkable
-class RolledChain(Chain, Protocol):
-    """A chain that may treat all latents alike, whatever their names.
+class GroupedChain(Chain, Protocol):
+    """A chain of which a loop of the compiled program may draw latents that are alike.
 
     Attributes:
-      rolled: whether it does, so that a loop of the compiled program draws them.
+      groups: the latents in generative order, together those that differ in their parameters at most: all of a group
+        may be taken for its first.
+      rolled: whether a loop draws those of a group, so that the program is as large as one of them.
     """
 
+    groups: tuple[tuple[str, ...], ...]
     rolled: bool
+
+
+@runtime_checkable
+class BlockChain(GroupedChain, Protocol):
+    """A chain whose latents are in blocks with parameters of their own."""
+
+    def reach(self, name: str, hidden: Hidden) -> Hidden:
+        """From the group before to that of a latent; all but the first of a group are there."""
+
+    def own(self, names: tuple[str, ...]) -> Any:
+        """Parameters of the blocks of neighbors in a group: a leaf of all has one more axis, in front."""
+
+    def enter(self, name: str, hidden: Hidden, own: Any) -> Hidden:
+        """Into the block of a latent, of these parameters, where p and q of it are asked for."""
 
 
 @runtime_checkable

@@ -81,8 +81,8 @@ class ChainModel:
 
         def meet_every_layer(chain: Chain) -> Distribution:
             steps = self.inference(chain, batch)
-            if steps.rolled:  # one step meets every layer, and a loop makes no parameters
-                steps.names = steps.names[:1]
+            # The first of a group meets every layer, and a loop makes no parameters.
+            steps.groups = tuple(names[:1] for names in steps.groups)
             trace = walk(steps, centered)
             if _has_path(chain):
                 chain.trajectory.meet(joined(trace.latents, chain), chain.trajectory_features(steps.features))

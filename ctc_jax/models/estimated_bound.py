@@ -14,7 +14,7 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, PerSite, Score, SinglePass, SparseReward
 from ctc_jax.gradients.surrogate import zero
 from ctc_jax.models.trace import Bound, Schedule
-from ctc_jax.models.walk import Steps, keys, known_kl, log_likelihood, sampled, walk
+from ctc_jax.models.walk import Steps, entered, keys, known_kl, log_likelihood, sampled, walk
 
 PerImage = Float[Array, " batch"]
 
@@ -52,6 +52,9 @@ def estimated_bound(
         return walk(steps, sampled(key), batch, schedule).bound
     first = estimator.of(sites[0].name)
     if isinstance(first, SinglePass):
+        named = {site.name for site in sites}
+        # A loop has one estimator for all masks of a group.
+        steps.rolled &= all(len({estimator.of(name) for name in named & set(group)}) < 2 for group in steps.groups)
         take = sampled(key, lambda name: partial(estimator.of(name).mask, step=schedule.step))
         return walk(steps, take, batch, schedule).bound
     options = {"params": params, "context": context}
@@ -97,6 +100,7 @@ def _nested(steps, key, batch, estimator, sites, schedule, *, params, context):
     def at(carry, index):
         """The objective after one latent, and its own KL as far as it is known before it is drawn."""
         name = names[index]
+        carry = entered(steps, carry, name)
         posterior, prior = steps.distributions(carry, name)
         if name not in sites:
             drawn = sampled(key)(index, name, posterior, prior, None)

@@ -6,7 +6,7 @@ from numpyro.distributions import Distribution
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
-from ctc_jax.models.chain import BottomUpChain, Chain, Features, Hidden, RecurrentChain, RolledChain
+from ctc_jax.models.chain import BlockChain, BottomUpChain, Chain, Features, GroupedChain, Hidden, RecurrentChain
 from ctc_jax.models.trace import END, Latents, Schedule
 from ctc_jax.models.walk import Deferred, given, walk
 
@@ -18,11 +18,25 @@ class Generation:
 
     def __init__(self, chain: Chain, count: int):
         self.chain, self.count, self.names = chain, count, chain.latents
-        self.rolled = isinstance(chain, RolledChain) and chain.rolled
+        grouped = isinstance(chain, GroupedChain)
+        self.groups = chain.groups if grouped else tuple((name,) for name in self.names)
+        self.rolled = grouped and chain.rolled
 
     def start(self) -> Hidden:
         """Before the first latent."""
         return self.chain.begin(self.count)
+
+    def reach(self, carry: Hidden, name: str) -> Hidden:
+        """The chain's own way, where it has blocks."""
+        return self.chain.reach(name, carry) if isinstance(self.chain, BlockChain) else carry
+
+    def own(self, names: tuple[str, ...]) -> Any:
+        """Those of the chain's blocks."""
+        return self.chain.own(names) if isinstance(self.chain, BlockChain) else None
+
+    def enter(self, carry: Hidden, name: str, own: Any) -> Hidden:
+        """The chain's own way, where it has blocks."""
+        return self.chain.enter(name, carry, own) if isinstance(self.chain, BlockChain) else carry
 
     def distributions(self, carry: Hidden, name: str) -> tuple[Any, Any]:
         """The prior, twice."""
@@ -57,8 +71,13 @@ class Recurrent(TopDown):
     chain: RecurrentChain
 
     def start(self) -> tuple[Features, Hidden]:
-        """The first look at the image."""
-        return self._looked(self.features, super().start())
+        """Before the first look at the image."""
+        return self.features, super().start()
+
+    def enter(self, carry: tuple[Features, Hidden], name: str, own: Any) -> tuple[Features, Hidden]:
+        """Another look."""
+        features, hidden = carry
+        return self.chain.look(features, hidden), hidden
 
     def distributions(self, carry: tuple[Features, Hidden], name: str) -> tuple[Any, Any]:
         """Posterior and prior, both given the latents before."""
@@ -67,17 +86,13 @@ class Recurrent(TopDown):
         return self.chain.posterior_of(name, features, hidden, prior, self.schedule.step), prior
 
     def advance(self, carry: tuple[Features, Hidden], name: str, latent: Masked) -> tuple[Features, Hidden]:
-        """The chain's own way, and unless the latent is the last another look."""
+        """The chain's own way."""
         features, hidden = carry
-        hidden = super().advance(hidden, name, latent)
-        return (features, hidden) if name == self.names[-1] else self._looked(features, hidden)
+        return features, super().advance(hidden, name, latent)
 
     def finish(self, carry: tuple[Features, Hidden]) -> tuple[Distribution, Deferred]:
         """No prior is left open."""
         return super().finish(carry[1])
-
-    def _looked(self, features, hidden):
-        return self.chain.look(features, hidden), hidden
 
 
 class BottomUp:
@@ -93,10 +108,22 @@ class BottomUp:
     def __init__(self, chain: BottomUpChain, batch: Batch, schedule: Schedule = END):
         self.chain, self.batch, self.schedule = chain, batch, schedule
         self.names = tuple(reversed(chain.latents))
+        self.groups = tuple((name,) for name in self.names)
 
     def start(self) -> tuple[Features, Latents]:
         """The image's own features, and no latent."""
         return self.chain.encode(self.batch), {}
+
+    def reach(self, carry: tuple[Features, Latents], name: str) -> tuple[Features, Latents]:
+        """There are no blocks."""
+        return carry
+
+    def own(self, names: tuple[str, ...]) -> None:
+        """There are no blocks."""
+
+    def enter(self, carry: tuple[Features, Latents], name: str, own: None) -> tuple[Features, Latents]:
+        """There are no blocks."""
+        return carry
 
     def distributions(self, carry: tuple[Features, Latents], name: str) -> tuple[Any, Any]:
         """The posterior given what was drawn below, and of the last latent the prior."""

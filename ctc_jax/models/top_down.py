@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import jax
+
 from ctc_jax.layers import StochasticMaxPool
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.families import FAMILIES, families, is_gaussian
@@ -76,6 +78,7 @@ class TopDownVAE(ModelOptions):
                 beta=self.beta or None,
                 product=self.merge == "product",
                 rematerialize=self.rematerialize,
+                rolled=jax.default_backend() != "cpu",
                 **shared.network(setting),
             )
         )

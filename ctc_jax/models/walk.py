@@ -25,23 +25,33 @@ class Steps(Protocol):
 
     Attributes:
       names: of the latents, in that order.
+      groups: the same names, together those that differ in their parameters at most.
       defers: whether priors are known at the end alone.
-      rolled: whether all latents are drawn as the first is, whatever their names: a loop then draws them, and the
-        program is as large as one step.
+      rolled: whether a loop draws the latents of a group, all as its first.
     """
 
     names: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     defers: bool
     rolled: bool
 
     def start(self) -> Any:
-        """What the first posterior depends on."""
+        """Before the first latent."""
+
+    def reach(self, carry: Any, name: str) -> Any:
+        """From the group before to that of a latent; all but the first of a group are there."""
+
+    def own(self, names: tuple[str, ...]) -> Any:
+        """Parameters that neighbors in a group have each for itself: a leaf of all has one more axis, in front."""
+
+    def enter(self, carry: Any, name: str, own: Any) -> Any:
+        """What posterior and prior of a latent with these parameters depend on, and what comes of it."""
 
     def distributions(self, carry: Any, name: str) -> tuple[Any, Any]:
         """Posterior and prior of a latent; the prior is None where it is known at the end alone."""
 
     def advance(self, carry: Any, name: str, latent: Masked) -> Any:
-        """What the next posterior depends on; differentiable in the latent."""
+        """Past a latent; differentiable in it."""
 
     def finish(self, carry: Any) -> tuple[Distribution, Deferred]:
         """p(x | latents), and the priors that were not known before, each with its latent."""
@@ -68,21 +78,26 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
       batch: whose likelihood is wanted; without one it is 0.
       schedule: of the likelihood.
     """
-    if steps.rolled and len(steps.names) > 1:
-        return _rolled(steps, take, batch, schedule)
-    carry, latents, sites, last = steps.start(), {}, {}, len(steps.names) - 1
-    for index, name in enumerate(steps.names):
-        posterior, prior = steps.distributions(carry, name)
-        rest = None
-        if index == last and batch is not None and not steps.defers:
+    carry, latents, sites = steps.start(), {}, {}
+    for names in steps.groups:
+        if steps.rolled and len(names) > 1:
+            carry, found = _rolled(steps, take, steps.reach(carry, names[0]), names, len(latents))
+            latents |= {name: site.draw for name, site in found.items()}
+            sites |= found
+            continue
+        for name in names:
+            carry = entered(steps, carry, name)
+            posterior, prior = steps.distributions(carry, name)
+            rest = None
+            if name == steps.names[-1] and batch is not None and not steps.defers:
 
-            def rest(latent: Masked, carry: Any = carry, name: str = name) -> Float[Array, " batch"]:
-                return log_likelihood(steps.finish(steps.advance(carry, name, latent))[0], batch, schedule)
+                def rest(latent: Masked, carry: Any = carry, name: str = name) -> Float[Array, " batch"]:
+                    return log_likelihood(steps.finish(steps.advance(carry, name, latent))[0], batch, schedule)
 
-        drawn = take(index, name, posterior, prior, rest)
-        carry, latents[name] = steps.advance(carry, name, drawn.latent), drawn.latent
-        if not isinstance(prior, Observed):
-            sites[name] = _site(drawn, posterior, prior)
+            drawn = take(len(latents), name, posterior, prior, rest)
+            carry, latents[name] = steps.advance(carry, name, drawn.latent), drawn.latent
+            if not isinstance(prior, Observed):
+                sites[name] = _site(drawn, posterior, prior)
     pixels, priors = steps.finish(carry)
     for name, (prior, latent) in priors.items():
         deferred = -prior.log_prob(latent)
@@ -90,41 +105,47 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
     return Trace(latents, sites, pixels, 0.0 if batch is None else log_likelihood(pixels, batch, schedule))
 
 
+def entered(steps: Steps, carry: Any, name: str) -> Any:
+    """Where posterior and prior of a latent are asked for, outside of loops."""
+    own = jax.tree.map(lambda leaf: leaf[0], steps.own((name,)))
+    return steps.enter(steps.reach(carry, name), name, own)
+
+
 def _site(drawn: Drawn, posterior: Any, prior: MaskedDistribution | None) -> Site:
     known = posterior if isinstance(posterior, MaskedDistribution) else None
     return Site(drawn.latent, known, prior, drawn.log_q, drawn.known)
 
 
-def _rolled(steps: Steps, take: Take, batch: Batch | None, schedule: Schedule) -> Trace:
-    """`walk`, in a loop of the compiled program."""
-    names, held = steps.names, None
-    if isinstance(take, Held) and take.latents:
-        absent = jax.tree.map(jnp.zeros_like, next(iter(take.latents.values())))
-        held = jax.tree.map(lambda *of: jnp.stack(of), *(take.latents.get(name, absent) for name in names))
-    there = jnp.asarray([isinstance(take, Held) and name in take.latents for name in names])
+def _rolled(steps: Steps, take: Take, carry: Any, names: tuple[str, ...], first: int) -> tuple[Any, dict[str, Site]]:
+    """The latents of a group, the first of which has the index `first`, in a loop of the compiled program."""
+    latents = {name: take.latents[name] for name in names if name in take.latents} if isinstance(take, Held) else {}
+    held, there = None, jnp.asarray([name in latents for name in names])
+    if latents:
+        absent = jax.tree.map(jnp.zeros_like, next(iter(latents.values())))
+        held = jax.tree.map(lambda *of: jnp.stack(of), *(latents.get(name, absent) for name in names))
 
     def drawn_at(index, latent, is_given, *of_latent):
         if held is None:
             return take(index, names[0], *of_latent)
         found = replace(take, latents={names[0]: latent})(index, names[0], *of_latent)
-        if take.latents.keys() >= set(names):
+        if len(latents) == len(names):
             return found
         other = take.others(index, names[0], *of_latent)
         return jax.tree.map(lambda one, two: jnp.where(is_given, one, two), found, other)
 
     def step(carry, of_step):
+        *at, own = of_step
+        carry = steps.enter(carry, names[0], own)
         posterior, prior = steps.distributions(carry, names[0])
-        drawn = drawn_at(*of_step, posterior, prior, None)
+        drawn = drawn_at(*at, posterior, prior, None)
         return steps.advance(carry, names[0], drawn.latent), _site(drawn, posterior, prior)
 
-    carry, stacked = jax.lax.scan(step, steps.start(), (jnp.arange(len(names)), held, there))
+    indices = first + jnp.arange(len(names))
+    carry, stacked = jax.lax.scan(step, carry, (indices, held, there, steps.own(names)))
     leaves, tree = jax.tree.flatten(stacked)
     # A split, whose gradient is a concatenation: that of a slice fills the whole array, once for each latent.
     parts = zip(*([part[0] for part in jnp.split(leaf, len(names))] for leaf in leaves), strict=True)
-    sites = {name: tree.unflatten(part) for name, part in zip(names, parts, strict=True)}
-    pixels, _ = steps.finish(carry)
-    likelihood = 0.0 if batch is None else log_likelihood(pixels, batch, schedule)
-    return Trace({name: site.draw for name, site in sites.items()}, sites, pixels, likelihood)
+    return carry, {name: tree.unflatten(part) for name, part in zip(names, parts, strict=True)}
 
 
 def log_likelihood(pixels: Distribution, batch: Batch, schedule: Schedule) -> Float[Array, " batch"]:

@@ -8,6 +8,8 @@ from scipy.stats import norm
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
+from ctc_jax.models.orders import Generation
+from ctc_jax.models.walk import entered
 from tests.models.conftest import assert_same_mean, weights_and_bounds
 
 DRAWS = 2**13
@@ -36,11 +38,11 @@ def evidence_of_one_window(model, params, batch):
 
     @jax.jit
     def priors(number):
-        network = model.bound_network(params)
-        start = network.begin(len(number))
-        below = network.prior_of(second, network.advance(first, start, Masked(number)))
-        log_first = network.prior_of(first, start).log_prob(Masked(number))
-        return log_first, below.logits, below.values.loc, below.values.scale
+        steps = Generation(model.bound_network(params), len(number))
+        start = entered(steps, steps.start(), first)
+        after = entered(steps, steps.advance(start, first, Masked(number)), second)
+        (_, above), (_, below) = steps.distributions(start, first), steps.distributions(after, second)
+        return above.log_prob(Masked(number)), below.logits, below.values.loc, below.values.scale
 
     log_first, *of_second = (np.asarray(part, np.float64) for part in priors(jnp.asarray(grid[:, None])))
     logits, loc, scale = (part[:, 0] for part in of_second)

@@ -13,7 +13,7 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.networks.mlp import MLPNetwork
-from tests.models.conftest import assert_same_mean, weights_and_bounds
+from tests.models.conftest import assert_close, assert_same_mean, weights_and_bounds
 
 GRID = np.linspace(-7.0, 7.0, 141)
 DRAWS = 2**13
@@ -216,8 +216,7 @@ def test_a_loop_draws_what_steps_one_by_one_do(make_model, randomize, binary_ima
 
         return of(params, jax.random.key(1))
 
-    close = lambda one, two: np.testing.assert_allclose(one, two, rtol=2e-3, atol=2e-4)  # noqa: E731
-    jax.tree.map(close, answers(model), answers(other))
+    assert_close(answers(model), answers(other))
 
 
 def test_the_gradient_through_both_windows_is_that_of_central_differences(make_model, randomize, binary_images):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,12 +7,15 @@ import pytest
 
 from configs import cifar_top_down
 from ctc_jax import training
+from ctc_jax.data import Batch
 from ctc_jax.distributions import CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
-from ctc_jax.gradients import ReinMax
+from ctc_jax.gradients import PerSite, ReinMax, StraightThrough
 from ctc_jax.models import ImageSpace
-from tests.models.conftest import assert_same_mean
+from ctc_jax.models.orders import Generation
+from ctc_jax.models.walk import entered
+from tests.models.conftest import assert_close, assert_same_mean
 from tests.models.evidence import assert_three_questions_agree, draws_of, evidence_of_one_window, log_mean
 
 SLOW = pytest.mark.slow
@@ -84,7 +89,18 @@ def test_the_kl_of_each_block_has_the_mean_of_its_log_ratio(build, one_image, fa
     assert list(found) == ["1x1.1", "2x2.1", "2x2.2"]
     for exact, ratio in found.values():
         assert_same_mean(exact - ratio, 0.0)
-        assert np.abs(exact).max() > 0.01
+        assert np.abs(exact).max() > 1e-3
+
+
+def rolled(model):
+    """Its blocks in loops."""
+    return dataclasses.replace(model, network=model.network.clone(rolled=True))
+
+
+def first(chain, count):
+    """The block of the first latent."""
+    steps = Generation(chain, count)
+    return entered(steps, steps.start(), chain.latents[0])
 
 
 def test_one_block_without_nonlinearity_is_the_flat_vae(make_model, randomize, one_image):
@@ -105,12 +121,12 @@ def test_one_block_without_nonlinearity_is_the_flat_vae(make_model, randomize, o
         chain = model.bound_network(params)
 
         def moments(features):
-            entered = chain.begin(len(features))
-            values = chain.posterior_of("1x1.1", [features[:, None, None]], entered, entered.prior, None).values
+            block = first(chain, len(features))
+            values = chain.posterior_of("1x1.1", [features[:, None, None]], block, block.prior, None).values
             return jnp.concatenate([values.loc, jnp.log(values.scale)], axis=-1)
 
         def start(code):
-            return chain.advance("1x1.1", chain.begin(len(code)), Masked(code)).reshape(len(code), -1)
+            return chain.advance("1x1.1", first(chain, len(code)), Masked(code)).reshape(len(code), -1)
 
         return {
             "down_0": params["enter_image"],
@@ -162,8 +178,7 @@ def test_the_prior_of_a_block_sees_no_image_and_its_posterior_the_map_of_its_own
     found = jax.jit(lambda image: model.bound_network(params).encode(one_image._replace(image=image)))
     maps = found(one_image.image)
     assert [of.shape[1:] for of in maps] == [(1, 1, 3), (2, 2, 3)]
-    entered = jax.jit(chain.begin, static_argnums=0)(1)
-    ask = jax.jit(lambda maps: chain.posterior_of("1x1.1", maps, entered, entered.prior, None).values.loc)
+    ask = jax.jit(lambda maps: chain.posterior_of("1x1.1", maps, first(chain, 1), None, None).values.loc)
     elsewhere = ask([maps[0], maps[1] + 1.0])
     np.testing.assert_array_equal(elsewhere, ask(maps))
     assert np.abs(ask([maps[0] + 1.0, maps[1]]) - elsewhere).max() > 1e-3
@@ -199,6 +214,55 @@ def test_what_is_computed_again_has_the_same_gradient(build, one_image):
 
     kept, again = gradient(False), gradient(True)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5), kept, again)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        case(families="ctc_relu,gaussian", decoder="1x2,2x2", encoder="2x2"),
+        case(families="lwta,none,gaussian", posterior="iaf", decoder="1x2,2x2,4x2", shape=(4, 4, 1), slow=True),
+        case(families="gaussian", resampling="mean", rematerialize=True, decoder="2x1,4x3", shape=(4, 4, 1), slow=True),
+    ],
+)
+def test_loops_over_blocks_do_what_blocks_one_by_one_do(build, changes):
+    """Of the same parameters: inference, densities, generation with none, some and all latents given, and gradients."""
+    model, params = build(channels=2, **changes)
+    other = rolled(model)
+    images = np.random.default_rng(5).integers(0, 2, (3, *model.image_shape)).astype(np.uint8)
+    batch, last = Batch(jnp.asarray(images), jnp.zeros(3, jnp.int32)), model.latents[-1]
+
+    def answers(model):
+        @jax.jit
+        def of(params, key):
+            def elbo(params):
+                bound = model.bound(params, key, batch)
+                return jnp.sum(bound.log_likelihood - sum(bound.kl.values())), bound
+
+            slope, bound = jax.grad(elbo, has_aux=True)(params)
+            latents, pixels = model.generate(params, key, 3, temperatures={last: 0.5})
+            trace = model.infer(params, key, batch, given={last: latents[last]})
+            decoded = model.decode(params, trace.latents).mean
+            return slope, bound, latents, pixels.mean, trace.latents, trace.log_weight, decoded
+
+        return of(params, jax.random.key(1)), str(jax.make_jaxpr(of)(params, jax.random.key(1))).count("scan[")
+
+    (found, loops), (expected, others) = answers(model), answers(other)
+    assert loops == 0 < others
+    assert_close(found, expected)
+    jax.tree.map(np.testing.assert_array_equal, *(jax.jit(of.init)(jax.random.key(2)) for of in (model, other)))
+
+
+def test_a_loop_over_blocks_has_one_estimator_for_all_its_masks(build, one_image):
+    """Those of a resolution that differ are drawn one by one."""
+    model, params = build(families="ctc_relu", decoder="1x1,2x2")
+
+    def loops(other):
+        """With another estimator for one latent."""
+        estimators = {name: StraightThrough() if name == other else ReinMax() for name in model.latents}
+        of = dataclasses.replace(rolled(model), estimator=PerSite(tuple(estimators.items())))
+        return str(jax.make_jaxpr(of.bound)(params, jax.random.key(0), one_image)).count("scan[")
+
+    assert (loops("1x1.1"), loops("2x2.1")) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ class PaintingNetwork(nn.Module):
         return tuple(f"z_{step + 1:0{digits}}" for step in range(self.glimpses))
 
     @property
+    def groups(self) -> tuple[tuple[str, ...]]:
+        """All steps are alike."""
+        return (self.latents,)
+
+    @property
     def mask_sites(self) -> tuple[MaskSite, ...]:
         """There are no masks."""
         return ()

@@ -1,5 +1,6 @@
 """Residual blocks with a latent each, from the lowest resolution to the image. Tests: tests/models/test_top_down.py."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,8 +26,10 @@ from ctc_jax.layers import (
     scaled_dense,
     space_to_depth,
 )
+from ctc_jax.layers.equal_blocks import EqualBlocks, stacked
 from ctc_jax.models.chain import Amortized
 from ctc_jax.models.position_posterior import PositionPosterior
+from ctc_jax.models.walk import centered
 from ctc_jax.posteriors import Family
 
 Features = Float[Array, "batch _ _ _"]
@@ -59,11 +62,13 @@ class Entered(NamedTuple):
     """Where a block stands before its latent is drawn.
 
     Attributes:
+      own: parameters of the block.
       features: on the way down, which the posterior sees too.
       prior: of the latent.
       residual: what the prior's branch adds to the features.
     """
 
+    own: Any
     features: Features
     prior: MaskedDistribution
     residual: Features
@@ -124,10 +129,22 @@ class LatentBlock(nn.Module):
         block = again(BottleneckBlock, self.rematerialize)
         self.after = block(self.middle, self.activation, self.residual_scale, self.dtype)
 
-    def enter(self, features: Features) -> Entered:
-        """The prior, which sees the features on the way down alone."""
+    def __call__(self, features: Features, found: Features) -> Features:
+        """The block with its latent at the posterior's center, by which every layer is met."""
+        entered = self.enter(features, None)
+        latent = centered(0, "", self.recognize(found, entered), entered.prior, None).latent
+        return self.leave(entered, latent)
+
+    def enter(self, features: Features, own: Any) -> Entered:
+        """The prior, which sees the features on the way down alone.
+
+        Args:
+          features: on the way down.
+          own: parameters of this block, for whom it may concern.
+        """
         found = self.before(features)
-        return Entered(features, self.family.distribution(self.of_prior(found)), positionwise(self.residual, found))
+        prior = self.family.distribution(self.of_prior(found))
+        return Entered(own, features, prior, positionwise(self.residual, found))
 
     def recognize(self, found: Features, entered: Entered) -> MaskedDistribution | Amortized:
         """The posterior.
@@ -177,6 +194,7 @@ class TopDownNetwork(nn.Module):
       beta: of mask logits tied to the values' locations; None for free logits.
       product: whether q is the product of the prior with a distribution that sees the image alone.
       rematerialize: whether what convolutions find is computed again for their gradient, and not kept.
+      rolled: whether loops take the blocks of a resolution, which XLA's CPU backend is slow at.
       dtype: compute type.
     """
 
@@ -195,6 +213,7 @@ class TopDownNetwork(nn.Module):
     beta: float | None
     product: bool
     rematerialize: bool
+    rolled: bool
     dtype: DTypeLike
 
     def setup(self) -> None:
@@ -204,13 +223,11 @@ class TopDownNetwork(nn.Module):
         def middle(of: Resolution) -> int:
             return max(1, round(of.channels * self.bottleneck))
 
-        def residual(of: Resolution, depth: int) -> BottleneckBlock:
+        def residual(of: Resolution, depth: int, name: str) -> BottleneckBlock:
             block = again(BottleneckBlock, self.rematerialize)
-            return block(middle(of), self.activation, depth**-0.5, self.dtype)
+            return block(middle(of), self.activation, depth**-0.5, self.dtype, parent=None, name=name)
 
-        def block(of: Resolution) -> LatentBlock | BottleneckBlock:
-            if of.family is None:
-                return residual(of, downs)
+        def with_latent(of: Resolution, name: str) -> LatentBlock:
             return LatentBlock(
                 family=of.family,
                 posterior=self.posterior if of.family.kind is None else None,
@@ -225,11 +242,25 @@ class TopDownNetwork(nn.Module):
                 product=self.product,
                 rematerialize=self.rematerialize,
                 dtype=self.dtype,
+                parent=None,
+                name=name,
             )
 
+        def equal(of: Resolution, name: str, count: int, block: nn.Module) -> EqualBlocks:
+            map_of = jnp.zeros((1, of.height, of.width, of.channels), self.dtype)
+            inputs = (map_of, map_of) if isinstance(block, LatentBlock) else (map_of,)
+            if self.is_initializing():
+                return EqualBlocks(block, self.param(name, stacked(block, count, *inputs)), self.rolled)
+            return EqualBlocks(block, self.get_variable("params", name), self.rolled)
+
         self.enter_image = nn.Dense(self.resolutions[-1].channels, dtype=self.dtype)
-        self.up = [[residual(of, ups) for _ in range(of.up)] for of in self.resolutions]
-        self.down = [block(self.resolutions[place]) for place, _ in self._blocks]
+        up, down = [], []
+        for place, of in enumerate(self.resolutions):
+            names = f"up_{place}", f"down_{place}"
+            up.append(equal(of, names[0], of.up, residual(of, ups, names[0])) if of.up else None)
+            block = with_latent(of, names[1]) if of.family else residual(of, downs, names[1])
+            down.append(equal(of, names[1], of.down, block))
+        self.up, self.down = up, down
         pairs = list(zip(self.resolutions, self.resolutions[1:], strict=False))
         self.shrink = [self._resampled(above, below, 1) for below, above in pairs]
         self.grow = [self._resampled(below, above, (above.height // below.height) ** 2) for below, above in pairs]
@@ -246,19 +277,13 @@ class TopDownNetwork(nn.Module):
         return nn.Dense(target.channels * positions, dtype=self.dtype)
 
     @property
-    def _blocks(self) -> list[tuple[int, int]]:
-        """Of each block in generative order, its resolution and its number there, from 1."""
-        return [(place, number + 1) for place, of in enumerate(self.resolutions) for number in range(of.down)]
-
-    @property
-    def _places(self) -> dict[str, int]:
-        """The block of each latent."""
-        places = {}
-        for index, (place, number) in enumerate(self._blocks):
-            of = self.resolutions[place]
-            if of.family is not None:
-                places[f"{of.height}x{of.width}.{number}"] = index
-        return places
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Of each latent in generative order, the place of its resolution and its number there, from 0."""
+        return {
+            f"{of.height}x{of.width}.{number + 1}": (place, number)
+            for place, of in enumerate(self.resolutions)
+            for number in range(of.down if of.family else 0)
+        }
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -266,11 +291,17 @@ class TopDownNetwork(nn.Module):
         return tuple(self._places)
 
     @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Those of a resolution together."""
+        groups = itertools.groupby(self._places, lambda name: self._places[name][0])
+        return tuple(tuple(names) for _, names in groups)
+
+    @property
     def mask_sites(self) -> tuple[MaskSite, ...]:
         """From the image upwards: the last latent first."""
         sites = []
-        for name, index in reversed(self._places.items()):
-            of = self.resolutions[self._blocks[index][0]]
+        for name, (place, _) in reversed(self._places.items()):
+            of = self.resolutions[place]
             family, shape = of.family, (of.height, of.width, self.units)
             if family.kind is not None:
                 mask_shape, grid = family.mask_shape(shape), family.grid(shape)
@@ -291,18 +322,34 @@ class TopDownNetwork(nn.Module):
         hidden = positionwise(self.enter_image, space_to_depth(self.inputs(batch.image), self.patch))
         found = []
         for place in reversed(range(len(self.resolutions))):
-            for block in self.up[place]:
-                hidden = block(hidden)
+            if self.up[place]:
+                hidden = self.up[place](hidden)
             found.append(hidden)
             if place:
                 hidden = self._shrunk(place, hidden)
         return found[::-1]
 
-    def begin(self, count: int) -> Entered:
-        """The first block with a latent, after a learned map."""
+    def begin(self, count: int) -> Features:
+        """A learned map."""
         of = self.resolutions[0]
-        start = jnp.broadcast_to(self.start[0].astype(self.dtype), (count, of.height, of.width, of.channels))
-        return self._onward(0, start)
+        return jnp.broadcast_to(self.start[0].astype(self.dtype), (count, of.height, of.width, of.channels))
+
+    def reach(self, name: str, hidden: Features) -> Features:
+        """Through the resolutions without latents below that of a latent."""
+        place, number = self._places[name]
+        if number:
+            return hidden
+        below = [at for at, _ in self._places.values() if at < place]
+        return self._climbed(hidden, below[-1] + 1 if below else 0, place)
+
+    def own(self, names: tuple[str, ...]) -> Any:
+        """Stacked parameters of blocks."""
+        place, number = self._places[names[0]]
+        return self.down[place].own(number, len(names))
+
+    def enter(self, name: str, hidden: Features, own: Any) -> Entered:
+        """Into a block."""
+        return self._block(name, own).enter(hidden, own)
 
     def prior_of(self, name: str, hidden: Entered) -> MaskedDistribution:
         """From the features on the way down."""
@@ -312,26 +359,29 @@ class TopDownNetwork(nn.Module):
         self, name: str, features: list[Features], hidden: Entered, prior: Any, step: Any
     ) -> MaskedDistribution | Amortized:
         """From the features on the way down and those of the image."""
-        index = self._places[name]
-        return self.down[index].recognize(features[self._blocks[index][0]], hidden)
+        return self._block(name, hidden.own).recognize(features[self._places[name][0]], hidden)
 
-    def advance(self, name: str, hidden: Entered, latent: Masked) -> Entered | Features:
-        """On to the next block with a latent, or to the features of the pixels."""
-        index = self._places[name]
-        return self._onward(index + 1, self.down[index].leave(hidden, latent))
+    def advance(self, name: str, hidden: Entered, latent: Masked) -> Features:
+        """Out of the block."""
+        return self._block(name, hidden.own).leave(hidden, latent)
 
     def pixels(self, hidden: Features) -> Distribution:
         """p(x | everything)."""
+        last, _ = self._places[self.latents[-1]]
+        hidden = self._climbed(hidden, last + 1, len(self.resolutions) - 1)
         return self.likelihood(depth_to_space(positionwise(self.out, self.activation(hidden)), self.patch))
 
-    def _onward(self, index: int, features: Features) -> Entered | Features:
-        for block, (place, number) in list(zip(self.down, self._blocks, strict=True))[index:]:
-            if place and number == 1:
-                features = self._grown(place - 1, features) + self.start[place].astype(self.dtype)[None]
-            if isinstance(block, LatentBlock):
-                return block.enter(features)
-            features = block(features)
-        return features
+    def _block(self, name: str, own: Any) -> LatentBlock:
+        return self.down[self._places[name][0]].at(own)
+
+    def _climbed(self, hidden: Features, first: int, last: int) -> Features:
+        """Into each of these resolutions, and through those without latents."""
+        for place in range(first, last + 1):
+            if place:
+                hidden = self._grown(place - 1, hidden) + self.start[place].astype(self.dtype)[None]
+            if self.resolutions[place].family is None:
+                hidden = self.down[place](hidden)
+        return hidden
 
     def _shrunk(self, place: int, features: Features) -> Features:
         """To the resolution below."""
