@@ -201,13 +201,14 @@ def test_a_workdir_with_other_files_and_a_missing_run(environment, tmp_path):
 def test_a_sweep_takes_the_config_and_the_mode_however_they_were_written(environment, tmp_path):
     (tmp_path / "flags").write_text("--config.model.name=mlp_vae\n")
     code = (
-        "import json, launch\n"
+        "import json\n"
         "from absl import app\n"
+        "from ctc_jax.cli import command\n"
         "from ctc_jax.options import flatten\n"
         "def told(file, sweep, *, config, mode, **options):\n"
         "    print('told', json.dumps({**flatten(config.to_dict()), 'mode': mode}))\n"
-        "launch.sweeps.execute = told\n"
-        "app.run(launch.main)\n"
+        "command.sweeps.execute = told\n"
+        "app.run(command.main)\n"
     )
     written = ["-config.seed=7", "--noconfig.report.tensorboard", "--config.train.learning_rate", "0.25"]
     written += [f"--flagfile={tmp_path / 'flags'}", "-mode", "evaluate"]

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -21,7 +22,12 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def parser(
-    usage: str, defaults: Callable[[], Mapping[str, Any]], sections: Iterable[Section]
+    usage: str,
+    defaults: Callable[[], Mapping[str, Any]],
+    sections: Iterable[Section],
+    *,
+    home: Path,
+    listed: Callable[[], str],
 ) -> Callable[[list[str]], list[str]]:
     """A flag parser for `absl.app.run` that ends the process with one line on a mistake.
 
@@ -29,12 +35,18 @@ def parser(
       usage: what `--help` shows above the flags.
       defaults: gives the default of every dotted key that a config has.
       sections: of the config.
+      home: the folder of the project's configs/, whose files may be named from anywhere.
+      listed: gives what `--list` prints.
     """
 
     def parse(argv: list[str]) -> list[str]:
         if any(word.startswith("-") and word.lstrip("-") in HELP for word in argv[1:]):
             print(f"{usage.strip()}\n\n{_own_flags()}")
             sys.exit(0)
+        if any(re.fullmatch("--?list(=true)?", word) for word in argv[1:]):
+            print(listed())
+            sys.exit(0)
+        argv = located(argv, home)
         try:
             positional = flags.FLAGS(argv)
             _check_config(argv, flags.FLAGS["config"].value, defaults())
@@ -56,6 +68,20 @@ def parser(
         return positional
 
     return parse
+
+
+def located(argv: Sequence[str], home: Path) -> list[str]:
+    """The words, with each `configs/...` of --config and --sweep that is not here taken from `home`."""
+    words, before = [], ""
+    for word in argv:
+        flag, equals, value = word.partition("=") if word.startswith("-") else (before, "", word)
+        file = value.partition(":")[0]
+        known = flag.lstrip("-") in ("config", "sweep") and file.startswith("configs/")
+        if known and not os.path.exists(file) and (home / file).exists():
+            word = f"{flag}={home / value}" if equals else str(home / value)
+        words.append(word)
+        before = word if word.startswith("-") else ""
+    return words
 
 
 def ask_for_inference(config: Any, changed: Iterable[str]) -> None:
@@ -104,7 +130,7 @@ def _check_config(argv: Sequence[str], config: Any, defaults: Mapping[str, Any])
         raise UserError(MISSING)
     file = _config_file(argv)
     if not os.path.isfile(file.partition(":")[0]):
-        raise UserError(f"there is no file {file}; experiments are in configs/")
+        raise UserError(f"there is no file {file}; experiments are in configs/, and --list names them")
     try:
         keys = flatten(config.to_dict()).keys()
     except AttributeError:

@@ -111,13 +111,13 @@ class UnimodalOptions(Options):
 
 @dataclass(frozen=True)
 class GaussianOptions(UnimodalOptions):
-    """Options of `gaussian`."""
+    """One Gaussian per pixel and channel, integrated over the levels' bins."""
 
     family: ClassVar[str] = "gaussian"
 
 
 @dataclass(frozen=True)
 class LogisticOptions(UnimodalOptions):
-    """Options of `logistic`."""
+    """One logistic per pixel and channel, integrated over the levels' bins."""
 
     family: ClassVar[str] = "logistic"

@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+import ctc_jax
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "numpy", "ml_collections")
 
 
@@ -21,17 +23,19 @@ def provenance(command: list[str]) -> dict[str, Any]:
         result = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
         return result.stdout.strip() if result.returncode == 0 else ""
 
+    commit, dirty = "", False
     try:
-        commit, dirty = git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+        if (root / "launch.py").exists():  # a clone; an installed package may lie in a repository of something else
+            commit, dirty = git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except FileNotFoundError:  # no git here
-        commit, dirty = "", False
+        pass
     return {
         "command": command,
         "git_commit": commit,
         "git_dirty": dirty,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {"ctc_jax": ctc_jax.__version__, **{name: metadata.version(name) for name in PACKAGES}},
         "backend": jax.default_backend(),
         "devices": [device.device_kind for device in jax.devices()],
         "cpu_count": os.cpu_count(),

@@ -21,7 +21,8 @@ from ctc_jax.sweeps.running_jobs import POLL_SECONDS, RunningJobs
 from ctc_jax.sweeps.summary import Outcome, write_summary
 
 PROJECT = Path(__file__).resolve().parents[2]
-LAUNCH = (sys.executable, str(PROJECT / "launch.py"))
+# -P: the folder in which a sweep is started may have files of the names of our modules.
+LAUNCH = (sys.executable, "-P", "-m", "ctc_jax")
 
 
 def execute(

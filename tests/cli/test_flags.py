@@ -12,14 +12,14 @@ import pytest
 
 from configs import base
 from ctc_jax import evaluation
-from ctc_jax.cli.flags import ask_for_inference, one_line
+from ctc_jax.cli.flags import ask_for_inference, located, one_line
 from ctc_jax.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 # The launcher as it is started, in forked children: its imports, some seconds, are made once.
 EACH = """
 import json, os, sys, traceback
-import launch
+from ctc_jax.cli import command
 for words in json.loads(sys.stdin.read()):
     reading, writing = os.pipe()
     child = os.fork()
@@ -27,7 +27,7 @@ for words in json.loads(sys.stdin.read()):
         os.dup2(writing, 1), os.dup2(writing, 2), os.close(reading)
         sys.argv, code = ["launch.py", *words], 99
         try:
-            launch.start()
+            command.run()
         except SystemExit as error:
             code = error.code or 0
         except BaseException:
@@ -156,6 +156,28 @@ def test_each_mistake_is_told_in_one_line_before_anything_is_written(told):
 def test_without_a_config_it_is_the_config_that_is_missing_whatever_else_is_typed(told):
     for line in NO_CONFIG:
         assert_one_line(told[line], "--config is missing")
+
+
+def test_files_of_the_project_are_found_from_anywhere_unless_the_folder_at_hand_has_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "cifar_ctc.py").touch()
+    words = ["ctc-jax", "--config=configs/shapes_ctc.py:long", "--sweep", "configs/sweeps/likelihoods.py"]
+    found = [
+        "ctc-jax",
+        f"--config={ROOT}/configs/shapes_ctc.py:long",
+        "--sweep",
+        f"{ROOT}/configs/sweeps/likelihoods.py",
+    ]
+    assert located(words, ROOT) == found
+    others = [
+        "--config=configs/cifar_ctc.py:cpu",
+        "--config=configs/none.py",
+        "--config=x.py",
+        "--mode",
+        "configs/base.py",
+    ]
+    assert located(others, ROOT) == others
 
 
 @pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
