@@ -1,4 +1,4 @@
-# make train | test | test-all | lint | docs | notebook, each setting itself up in a virtual environment; PYTHON=python3.12 for another.
+# make train | test | test-all | lint | docs | site | notebook, each setting itself up in a virtual environment; PYTHON=python3.12 for another.
 PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV ?= .venv-$(VERSION)
@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all lint docs notebook clean
+.PHONY: help setup train test test-all lint docs site notebook clean
 
 help:
-	@echo 'make setup | train | test | test-all | lint | docs | notebook | clean   [PYTHON=python3.12] [VENV=DIR]'
+	@echo 'make setup | train | test | test-all | lint | docs | site | notebook | clean   [PYTHON=python3.12] [VENV=DIR]'
 
 setup: $(READY)
 
@@ -36,6 +36,12 @@ lint: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m ctc_jax.gradients.table docs/gradients.md
+
+# In an environment of its own: no test needs it, and it needs nothing of the others.
+site:
+	test -x $(VENV)-docs/bin/mkdocs || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 
 notebook: $(READY)
 	$(BIN)/python -m jupyter execute --inplace notebooks/explore.ipynb
