@@ -23,7 +23,7 @@ PUBLISHED = {
 }
 CTC = {"likelihood.name": "ctc"}
 CONV = {"model.name": "conv_draw", "model.conv_draw.glimpses": 16, "model.width": 160, "model.features": 32}
-CPU = {**cifar.PRESETS["cpu"], **CONV, **CTC, "model.conv_draw.glimpses": 4, "model.width": 48, "model.features": 16}
+CPU = {**cifar.SMALL, **CONV, **CTC, "model.conv_draw.glimpses": 4, "model.width": 48, "model.features": 16}
 PRESETS = {"ctc": CTC, "conv": CONV, "conv_ctc": {**CONV, **CTC}, "cpu": CPU}
 
 

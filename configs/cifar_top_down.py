@@ -15,7 +15,7 @@ DEEP = {
     "likelihood.name": "ctc",
     "train.skip_factor": 8.0,
 }
-CPU = {**cifar.PRESETS["cpu"], "model.top_down.decoder": "4x1,8x2,16x3", "model.top_down.channels": 8}
+CPU = {**cifar.SMALL, "model.top_down.decoder": "4x1,8x2,16x3", "model.top_down.channels": 8}
 PUBLISHED = {
     "model.width": 384,
     "model.features": 128,

@@ -1,7 +1,7 @@
 """Where claim c is tested, a better likelihood against a better posterior: one dense VAE, the same for every row.
 
-The experiment is `--sweep=configs/sweeps/posteriors.py` on each of these; docs/founding-claim.md is its page. The
-network is small so that posteriors which follow the model's own gradient fit the same budget as all others.
+The experiment is `--sweep=configs/sweeps/posteriors.py` on each of these (docs/founding-claim.md). The network is small
+so that posteriors which follow the model's own gradient can be afforded.
 
 python launch.py --config=configs/posterior_claim.py            # grey MNIST
 python launch.py --config=configs/posterior_claim.py:shapes     # shapes, whose every mode is known
@@ -16,8 +16,7 @@ SHARED = {
     "likelihood.name": "logistic",
     "likelihood.ctc.components": 5,
     "model.latents": 32,
-    # With 4 a mixture's masks find too little to see in 4,000 steps: ctc is behind the logistic. With 8 it is ahead.
-    "model.features": 8,
+    "model.features": 8,  # with 4, masks have too little to see: after 4,000 steps ctc is behind the logistic
     "model.activation": "relu",
     "train.steps": 5_000,
     "train.batch_size": 64,

@@ -120,7 +120,7 @@ def test_an_experiment_file_is_short_and_says_how_to_run_it_and_its_presets(stem
 
 
 def test_an_unknown_preset_and_an_unknown_key_are_refused():
-    with pytest.raises(UserError, match="'gpu' does not exist; this experiment has presets cpu"):
+    with pytest.raises(UserError, match="'gpu' does not exist; this experiment has presets cpu, flat, flat_cpu"):
         EXPERIMENTS["cifar_ctc"].get_config("gpu")
     with pytest.raises(UserError, match="has no presets"):
         EXPERIMENTS["mnist_ctc"].get_config("cpu")

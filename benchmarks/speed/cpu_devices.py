@@ -13,7 +13,12 @@ from benchmarks.harness.results import parser, write
 from benchmarks.harness.timing import median_ms, ratio, take_turns
 from benchmarks.harness.worker import Worker
 
-EXPERIMENTS = {"cifar_gaussian": "cpu", "cifar_categorical": "cpu", "cifar_ctc": "cpu", "mnist_bernoulli": ""}
+EXPERIMENTS = {
+    "cifar_gaussian": "flat_cpu",
+    "cifar_categorical": "flat_cpu",
+    "cifar_ctc": "flat_cpu",
+    "mnist_bernoulli": "",
+}
 DEVICES = {"one": 1, "one a core": 0}
 
 

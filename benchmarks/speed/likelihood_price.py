@@ -1,7 +1,7 @@
 """What a likelihood costs: milliseconds of a training step, the network being the same. At most five minutes.
 
-The first network is that of configs/cifar_*.py:cpu at batch 64, the second is wider, so that a step with the Gaussian
-takes about 214 ms, the figure against which the target (ctc at most 1.1 times the Gaussian) was set.
+The first network is that of configs/cifar_*.py:flat_cpu at batch 64, the second is wider, so that a step with the
+Gaussian takes about 214 ms, the figure against which the target (ctc at most 1.1 times the Gaussian) was set.
 """
 
 import gc
@@ -27,7 +27,7 @@ SETTINGS = {
 def trainer(name: str, width: int, batch_size: int) -> Trainer:
     """A run of the likelihood `name`, on the `cpu` preset's network of another width."""
     module, changes = SETTINGS[name]
-    config = importlib.import_module(f"configs.{module}").get_config("cpu")
+    config = importlib.import_module(f"configs.{module}").get_config("flat_cpu")
     config.update_from_flattened_dict({**changes, "model.width": width, "train.batch_size": batch_size})
     return Trainer(config)
 

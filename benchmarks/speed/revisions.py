@@ -20,7 +20,7 @@ from benchmarks.harness.worker import Worker
 # One of each kind of model: flat, dense and convolutional, each kind of mask, the hierarchy in both orders, classes.
 CONFIGS = (
     "mnist_bernoulli",
-    "cifar_ctc:cpu",
+    "cifar_ctc:flat_cpu",
     "mnist_bernoulli_latents:cpu",
     "mnist_categorical_latents:cpu",
     "mnist_ctc_latents:cpu",

@@ -1,6 +1,6 @@
 """Cost of a training step as batch, components and width grow: a table and a plot. At most eight minutes.
 
-Around configs/cifar_ctc.py:cpu (batch 64, ten components, width 64) one of the three varies at a time. `--wider`
+Around configs/cifar_ctc.py:flat_cpu (batch 64, ten components, width 64) one of the three varies at a time. `--wider`
 scales the widths, for an accelerator.
 """
 
@@ -25,7 +25,7 @@ AXES = {
 
 def measure(key: str, value: Any, shared: dict[str, Any], rounds: int, seconds: float) -> dict[str, Any]:
     """A row: one setting, alone in memory."""
-    config = cifar_ctc.get_config("cpu")
+    config = cifar_ctc.get_config("flat_cpu")
     config.update_from_flattened_dict({**shared, key: value})
     one = Trainer(config)
     milliseconds = median_ms(take_turns({"": one.advance}, rounds=rounds, seconds=seconds)[""]) / one.count

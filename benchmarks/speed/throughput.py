@@ -148,7 +148,7 @@ def main() -> None:
     """Compares both configs."""
     flags = parser(__doc__, "throughput")
     flags.add_argument("--configs", nargs="+", default=list(CONFIGS))
-    flags.add_argument("--preset", default="cpu")
+    flags.add_argument("--preset", default="flat_cpu")
     flags.add_argument("--batch_size", type=int, default=0, help="0 is the config's")
     flags.add_argument("--width", type=int, default=0, help="0 is the config's")
     flags.add_argument("--compute_dtype", default="float32", choices=["float32", "bfloat16"])
