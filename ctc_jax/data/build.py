@@ -260,7 +260,9 @@ def as_seen(split: Split, part: str, stored_bits: int, options: Shared) -> Split
         if part == "train":
             split = dataclasses.replace(split, variation=variation)
         else:
-            images = variation.draw(images, np.arange(len(images)), np.random.default_rng(VARIATION_SEEDS[part]))
+            generator = np.random.default_rng(VARIATION_SEEDS[part])
+            images, corners = variation.draw_with_corners(images, np.arange(len(images)), generator)
+            split = dataclasses.replace(split, corners=corners)
     if options.binarization == "dynamic" and part == "train":
         split = dataclasses.replace(split, highest_grey=highest)
     elif options.binarization == "dynamic":

@@ -31,12 +31,14 @@ class Split:
       labels: 0 where a dataset has none.
       highest_grey: 0 where images have their bits; else each pixel is 1 with probability level / this.
       variation: what else is drawn anew each time that an image is seen, before it is binarized; or None.
+      corners: where that was drawn once, row and column at which the first pixel of each object lies; or None.
     """
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int32[np.ndarray, " n"]
     highest_grey: int = 0
     variation: Variation | None = None
+    corners: Int[np.ndarray, "n objects 2"] | None = None
 
     def __len__(self) -> int:
         return len(self.images)

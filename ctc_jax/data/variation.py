@@ -56,15 +56,26 @@ class Variation:
           rows: which are wanted.
           generator: of all that is random.
         """
-        drawn = self._placed(images, rows, generator) if self.canvas else np.asarray(images[rows])
+        return self.draw_with_corners(images, rows, generator)[0]
+
+    def draw_with_corners(
+        self,
+        images: UInt8[np.ndarray, "n height width channels"],
+        rows: Int[np.ndarray, " rows"],
+        generator: np.random.Generator,
+    ) -> tuple[UInt8[np.ndarray, "rows _ _ channels"], Int[np.ndarray, "rows objects 2"]]:
+        """As `draw`, and the row and column at which the first pixel of each object lies, that of the image first."""
+        corners = np.zeros((len(rows), self.objects, 2), np.int64)
+        drawn = self._placed(images, rows, generator, corners) if self.canvas else np.asarray(images[rows])
         if not self.contrast:
-            return drawn
+            return drawn, corners
         shape = (len(rows), 1, 1, 1)
         contrast = 1.0 - self.contrast * generator.random(shape)
         darkest = self.brightness * generator.random(shape) * (1.0 - contrast) * self.highest
-        return np.rint(darkest + contrast * drawn).astype(np.uint8)
+        return np.rint(darkest + contrast * drawn).astype(np.uint8), corners
 
-    def _placed(self, images, rows, generator):
+    def _placed(self, images, rows, generator, corners):
+        """The canvases; fills in the corners."""
         _, height, width, channels = images.shape
         canvas = np.zeros((len(rows), self.canvas, self.canvas, channels), np.uint8)
         company = self.objects + self.distractors - 1
@@ -75,6 +86,8 @@ class Variation:
             if index >= self.objects:
                 piece = _cut(piece, -(-height // PIECE), -(-width // PIECE), generator)
             down, right = (_corners(len(rows), self.canvas - side, side, generator) for side in piece.shape[1:3])
+            if index < self.objects:
+                corners[:, index] = np.stack([down[:, 0], right[:, 0]], axis=1)
             where = own, down[:, :, None], right[:, None, :]
             canvas[where] = np.maximum(canvas[where], piece)
         return canvas

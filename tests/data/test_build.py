@@ -123,6 +123,7 @@ def test_training_images_are_varied_as_they_are_seen_and_the_rest_once(config, b
         assert split.images.shape[1:] == (5, 5, 1)
         assert split.variation is None
         np.testing.assert_array_equal(split.images, other.images)
+        assert split.corners.shape == (len(split), 2, 2)
         assert len(np.unique(split.images)) == 2 or binarization == "none"
     assert data.mean_image.shape == (5, 5, 1)
     assert data.fingerprint == again.fingerprint != build(make(**changes | {"objects": 3})).fingerprint

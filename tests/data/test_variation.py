@@ -30,6 +30,19 @@ def test_the_places_of_an_image_are_even_over_all_that_hold_it():
         np.testing.assert_array_equal(patch, MARKS[0])
 
 
+@pytest.mark.parametrize("options", [{}, {"contrast": 0.5, "brightness": 1.0}, {"distractors": 2}])
+def test_corners_are_where_objects_lie_and_change_no_draw(options):
+    ones = np.full((1, 1, 1, 1), 200, np.uint8)
+    variation, rows = Variation(255, canvas=6, objects=2, **options), np.zeros(300, np.int64)
+    images, corners = variation.draw_with_corners(ones, rows, np.random.default_rng(0))
+    np.testing.assert_array_equal(images, variation.draw(ones, rows, np.random.default_rng(0)))
+    assert corners.shape == (300, 2, 2)
+    bright = images[..., 0] == images.max(axis=(1, 2, 3))[:, None, None]
+    assert bright[np.arange(300)[:, None], corners[:, :, 0], corners[:, :, 1]].all()
+    assert (np.unique(corners.reshape(-1, 2), axis=0) == np.argwhere(np.ones((6, 6)))).all()
+    assert not Variation(255).draw_with_corners(ones, rows, np.random.default_rng(0))[1].any()
+
+
 def test_company_is_drawn_evenly_from_all_images_and_overlaps_by_the_higher_level():
     ones = np.full((4, 1, 1, 1), 1, np.uint8) * np.array([1, 10, 20, 30], np.uint8)[:, None, None, None]
     images = drawn(ones, canvas=8, objects=2).reshape(COUNT, -1)
