@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ctc_jax.errors import ConfigError, choose, nearest
 
@@ -92,9 +92,14 @@ def option(default: Any, text: str, **limits: Any) -> Any:
 class Options:
     """Base of every dataclass of options; all its fields are made by `option` and are int, float, bool or str.
 
+    Attributes:
+      unused: options that the parts of a section share, and this part has no use for.
+
     Raises:
       OptionError: a value is of another type, not finite, or outside of its limits.
     """
+
+    unused: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -177,6 +182,25 @@ class Section:
         part = choose(self.registry, name, f"{self.key}.name")
         return _made(part, dict(config.get(name, {})), f"{self.key}.{name}")
 
+    def check_shared(self, option: str, value: Any, name: str) -> None:
+        """Refuses a value that a part would ignore.
+
+        Args:
+          option: of the section itself.
+          value: of it.
+          name: of the part.
+
+        Raises:
+          ConfigError: it is not the default, and the part has no use for it.
+        """
+        if name not in self.registry or option not in self.registry[name].unused:
+            return
+        default = getattr(self.shared(), option)
+        if value != default:
+            fitting = ", ".join(one for one, part in self.registry.items() if option not in part.unused)
+            allowed = f"{default} with {self.key}.name={name}, which has no use for it; others with {fitting}"
+            raise ConfigError(f"{self.key}.{option}", value, allowed)
+
     def documented(self) -> list[Documented]:
         """Every key of the section, for a reference."""
         named = []
@@ -201,16 +225,18 @@ def check_names(config: Mapping[str, Any], sections: Iterable[Section]) -> None:
             choose(section.registry, name, f"{section.key}.name")
 
 
-def check_used(config: Mapping[str, Any], changed: Iterable[str]) -> None:
-    """Refuses options set for a part that is not chosen.
+def check_used(config: Mapping[str, Any], changed: Iterable[str], sections: Iterable[Section] = ()) -> None:
+    """Refuses options set for a part that is not chosen, and shared ones that the chosen part has no use for.
 
     Args:
       config: the whole config, its keys dotted.
       changed: keys that somebody set on purpose, on the command line or in a sweep.
+      sections: whose shared options are looked at.
 
     Raises:
-      ConfigError: one of them belongs to a part that its section does not name.
+      ConfigError: one of them belongs to a part that its section does not name, or changes nothing in the one it names.
     """
+    known = {section.key: section for section in sections}
     for key in changed:
         section, _, rest = key.partition(".")
         part, dot, _ = rest.partition(".")
@@ -218,6 +244,8 @@ def check_used(config: Mapping[str, Any], changed: Iterable[str]) -> None:
         if dot and f"{section}.name" in config and part not in chosen:
             allowed = f"its default, since {section}.name is {config[f'{section}.name']!r} and not {part}"
             raise ConfigError(key, config[key], allowed)
+        if not dot and section in known:
+            known[section].check_shared(part, config[key], config.get(f"{section}.name", ""))
 
 
 def reference(sections: Iterable[Section], prefix: str = "") -> str:

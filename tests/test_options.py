@@ -1,5 +1,6 @@
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import ml_collections
 import pytest
@@ -10,7 +11,7 @@ from ctc_jax.options import OptionError, Options, Section, check_names, check_us
 
 @dataclass(frozen=True)
 class Plain(Options):
-    pass
+    unused: ClassVar[tuple[str, ...]] = ("width",)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,15 @@ def test_options_set_for_a_part_that_is_not_chosen_are_refused():
     )
     with pytest.raises(ConfigError, match=message):
         check_used(config, ["likelihood.mixture.off"])
+
+
+def test_shared_options_that_the_chosen_part_ignores_are_refused():
+    config = flatten({"likelihood": {**SECTION.defaults(), "name": "plain", "width": 9}})
+    check_used({**config, "likelihood.width": 8}, ["likelihood.width"], [SECTION])
+    check_used({**config, "likelihood.name": "mixture"}, ["likelihood.width"], [SECTION])
+    message = r"likelihood\.width is 9; allowed: 8 with likelihood\.name=plain, which has no use .*with mixture$"
+    with pytest.raises(ConfigError, match=message):
+        check_used(config, ["likelihood.width"], [SECTION])
 
 
 def test_a_part_that_is_not_there_is_told_by_its_name():

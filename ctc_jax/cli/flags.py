@@ -53,7 +53,7 @@ def parser(
             changed = config_flags.get_override_values(flags.FLAGS["config"])
             config = flatten(flags.FLAGS["config"].value.to_dict())
             check_names(config, sections)  # first: else a misspelt name is told by a key of the part that was meant
-            check_used(config, changed)
+            check_used(config, changed, sections)
             ask_for_inference(flags.FLAGS["config"].value, changed)
         except UserError as error:
             fail(str(error), error.exit_code)

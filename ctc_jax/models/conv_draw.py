@@ -1,6 +1,7 @@
 """Convolutional DRAW: an image painted in steps, with a map of latents each. Tests: tests/models/test_draw.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 
@@ -15,6 +16,8 @@ from ctc_jax.options import option
 @dataclass(frozen=True)
 class ConvDraw(ModelOptions):
     """Convolutional recurrent encoder and decoder with one canvas."""
+
+    unused: ClassVar[tuple[str, ...]] = ("latents", *draw.UNUSED)
 
     glimpses: int = option(8, "steps, each with a map of latents", at_least=1)
     levels: int = option(2, "times the image is halved for the maps of states and latents", at_least=1)

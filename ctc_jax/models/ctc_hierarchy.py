@@ -21,7 +21,7 @@ from ctc_jax.posteriors.diagonal import DiagonalGaussian
 class CTCHierarchy(ModelOptions):
     """A latent on a feature map at each resolution, and a code above all."""
 
-    own_decoder: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ()
 
     levels: int = option(3, "times the image is halved", at_least=1)
     families: str = option(

@@ -1,7 +1,7 @@
 """DRAW: an image painted in steps, with a latent each. Tests: tests/models/test_draw.py."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.networks.draw import DrawNetwork
@@ -9,10 +9,15 @@ from ctc_jax.models.orders import Recurrent
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions
 from ctc_jax.options import option
 
+# By networks that paint, whose nonlinearity is that of recurrent ones.
+UNUSED = ("blocks", "decoder_blocks", "activation", "negative_slope")
+
 
 @dataclass(frozen=True)
 class Draw(ModelOptions):
     """Recurrent encoder and decoder with one canvas."""
+
+    unused: ClassVar[tuple[str, ...]] = UNUSED
 
     glimpses: int = option(10, "steps, each with a latent of model.latents numbers", at_least=1)
     attention: bool = option(True, "read and write through windows of Gaussian filters; else on the whole image")

@@ -14,7 +14,7 @@ from ctc_jax.options import OptionError, option
 class MaskVAE(ModelOptions):
     """One layer of independent masks between dense networks."""
 
-    own_decoder: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ()
 
     latent: str = option("bernoulli", "the code; of relu and lwta masks are tied to values", choices=tuple(codes.CODES))
     categories: int = option(10, "K alternatives of a one-hot mask", at_least=1)

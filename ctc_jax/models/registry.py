@@ -41,10 +41,8 @@ def build(config: ConfigSection, setting: Setting) -> ChainModel:
       ConfigError: an unknown name or key, or a value that does not fit.
     """
     part, shared = SECTION.read(config)
-    if shared.decoder is not None and not part.own_decoder:
-        fitting = ", ".join(name for name, options in REGISTRY.items() if options.own_decoder)
-        allowed = f"-1 with model.name={config.get('name', SECTION.default)}; others with {fitting}"
-        raise ConfigError("model.decoder_blocks", shared.decoder, allowed)
+    # Of others that a model ignores, experiment files share values between models; on a command line they are refused.
+    SECTION.check_shared("decoder_blocks", shared.decoder_blocks, config.get("name", SECTION.default))
     try:
         model = part.build(shared, setting)
     except OptionError as error:

@@ -81,13 +81,9 @@ class SharedOptions(Options):
 
 @dataclass(frozen=True)
 class ModelOptions(Options, abc.ABC):
-    """A model's own options.
+    """A model's own options; only siblings of an encoder have use for a depth of the decoder's own."""
 
-    Attributes:
-      own_decoder: whether the depth of its decoder may be another than that of its encoder.
-    """
-
-    own_decoder: ClassVar[bool] = False
+    unused: ClassVar[tuple[str, ...]] = ("decoder_blocks",)
 
     @property
     def needs_mean(self) -> bool:

@@ -1,6 +1,7 @@
 """A deep top-down VAE, from ladder to very deep. Tests: tests/models/test_top_down.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 
@@ -16,6 +17,8 @@ from ctc_jax.posteriors.diagonal import DiagonalGaussian
 @dataclass(frozen=True)
 class TopDownVAE(ModelOptions):
     """Residual blocks with a latent each at several resolutions."""
+
+    unused: ClassVar[tuple[str, ...]] = ("latents", "decoder_blocks")
 
     decoder: str = option(
         "1x1,4x2,8x3,16x3",

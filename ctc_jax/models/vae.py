@@ -14,7 +14,7 @@ from ctc_jax.options import option
 class MLPVAE(ModelOptions):
     """Dense layers on the flattened image."""
 
-    own_decoder: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ()
 
     def build(self, shared: SharedOptions, setting: Setting) -> ChainModel:
         """The model."""
@@ -32,7 +32,7 @@ class MLPVAE(ModelOptions):
 class ConvVAE(ModelOptions):
     """Residual blocks at each resolution."""
 
-    own_decoder: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = ()
 
     levels: int = option(3, "times the image is halved", at_least=1)
 

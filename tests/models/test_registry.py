@@ -1,11 +1,15 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ctc_jax import likelihoods, posteriors
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
-from ctc_jax.models import REGISTRY
+from ctc_jax.models import REGISTRY, ImageSpace, Setting
+from ctc_jax.models.setting import SharedOptions
 
 
 def refused(make_model, message, name, **changes):
@@ -134,5 +138,21 @@ def test_a_decoder_without_blocks_is_linear_in_its_latents_whatever_the_encoder_
 
 
 def test_a_depth_of_its_own_is_refused_of_a_decoder_that_is_no_sibling_of_the_encoder(make_model):
-    words = r"^config\.model\.decoder_blocks is 0; allowed: -1 with model\.name=class_conditional; others with conv"
+    words = r"^config\.model\.decoder_blocks is 0; allowed: -1 with model\.name=class_conditional, .*; others with conv"
     refused(make_model, words, "class_conditional", decoder_blocks=0)
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_a_model_says_which_of_the_shared_options_change_nothing_of_it(name):
+    shared = SharedOptions(latents=2, width=16, blocks=2, features=4, activation="leaky_relu")
+    other = {"latents": 3, "width": 24, "blocks": 1, "decoder_blocks": 1, "features": 5, "negative_slope": 0.3}
+    part = REGISTRY[name]()
+    space = ImageSpace((32, 32, 1), 1, 2)
+    likelihood = likelihoods.build({"name": "bernoulli"}, shape=space.shape, bits=1, features=4)
+    setting = Setting(likelihood, posteriors.build({"name": "diagonal"}), space, jnp.float32)
+
+    def build(**changes):
+        return part.build(dataclasses.replace(shared, **changes), setting)
+
+    same = {option for option, value in {**other, "activation": "relu"}.items() if build(**{option: value}) == build()}
+    assert same == set(part.unused)
