@@ -138,9 +138,7 @@ class ChainModel:
     def joint(self, params: Params, batch: Batch, latents: Latents) -> Joint:
         """log p(x, z) in its parts."""
         steps = Generation(self.bound_network(params), len(batch.image))
-        trace = walk(steps, as_given(latents), batch)
-        log_prior = {name: site.log_prior for name, site in trace.sites.items()}
-        return Joint(trace.log_likelihood, log_prior, {name: site.log_unselected for name, site in trace.sites.items()})
+        return walk(steps, as_given(latents), batch).joint
 
     def generate(
         self,

@@ -75,6 +75,15 @@ class Trace(NamedTuple):
         return Bound(self.log_likelihood, {name: site.kl for name, site in self.sites.items()})
 
     @property
+    def joint(self) -> "Joint":
+        """log p(x, z) of these draws in its parts, nats."""
+        return Joint(
+            self.log_likelihood,
+            {name: site.log_prior for name, site in self.sites.items()},
+            {name: site.log_unselected for name, site in self.sites.items()},
+        )
+
+    @property
     def log_weight(self) -> PerImage:
         """log p(x, z) - log q(z | x), nats."""
         return self.log_likelihood + sum(site.log_prior - site.log_q for site in self.sites.values())

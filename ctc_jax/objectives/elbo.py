@@ -70,7 +70,8 @@ class Elbo(AbstractObjective):
     def _bound(self, model: Model, params: Params, key: Key[Array, ""], batch: Batch, schedule: Schedule) -> Bound:
         if self.gradient != STICKING:
             return model.bound(params, key, batch, schedule=schedule)
-        return path_bound(model, params, batch, draws(model.infer(params, key, batch, schedule=schedule)), schedule)
+        trace = model.infer(params, key, batch, schedule=schedule)
+        return path_bound(model, params, batch, draws(trace), trace.joint, schedule)
 
     def _inverse_temperature(self, step: Int[Array, ""]) -> Float[Array, ""] | None:
         if not self.mask_annealing_steps:

@@ -47,7 +47,8 @@ class ImportanceWeighted(AbstractObjective):
         def of_sample(key: Key[Array, ""]):
             trace = model.infer(params, key, batch, schedule=schedule)
             log_masks = [trace.sites[name].log_mask for name in masked]
-            return trace.log_weight, sum(log_masks, start=jnp.zeros(len(batch.image))), draws(trace)
+            drawn = draws(trace), trace.latents
+            return trace.log_weight, sum(log_masks, start=jnp.zeros(len(batch.image))), drawn
 
         log_weights, log_masks, drawn = jax.vmap(of_sample)(jax.random.split(key, self.samples))
         if masked:
@@ -55,7 +56,7 @@ class ImportanceWeighted(AbstractObjective):
         elif self.gradient == "total":
             bound = importance_weighted_bound(log_weights.T)
         else:
-            bound = self._along_paths(model, params, batch, schedule, jax.lax.stop_gradient(log_weights), drawn)
+            bound = self._along_paths(model, params, batch, schedule, jax.lax.stop_gradient(log_weights), *drawn)
         loss = -jnp.mean(bound)
         metrics = {"elbo_nats": jnp.mean(log_weights), "importance_bound_nats": -loss, "loss_nats": loss}
         return loss, metrics
@@ -68,16 +69,18 @@ class ImportanceWeighted(AbstractObjective):
         schedule: Schedule,
         log_weights: Float[Array, "samples batch"],
         drawn: Latents,
+        latents: Latents,
     ) -> Float[Array, " batch"]:
         weights = jax.nn.softmax(log_weights, axis=0)
         if self.gradient == DOUBLY:
             drawn = jax.tree.map(lambda value: _attenuated(value, _alike(weights, value)), drawn)
 
-        def of_sample(drawn: Latents) -> Float[Array, " batch"]:
-            parts = path_bound(model, params, batch, drawn, schedule)
+        def of_sample(drawn: Latents, latents: Latents) -> Float[Array, " batch"]:
+            joint = model.joint(params, batch, {**latents, **drawn})
+            parts = path_bound(model, params, batch, drawn, joint, schedule)
             return parts.log_likelihood - sum(parts.kl.values())
 
-        surrogate = jnp.sum(weights * jax.vmap(of_sample)(drawn), axis=0)
+        surrogate = jnp.sum(weights * jax.vmap(of_sample)(drawn, latents), axis=0)
         return importance_weighted_bound(log_weights.T) + zero(surrogate)
 
 

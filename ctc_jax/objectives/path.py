@@ -9,17 +9,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ctc_jax.data import Batch
-from ctc_jax.models import Bound, Latents, Model, Params, Schedule, Trace
+from ctc_jax.models import Bound, Joint, Latents, Model, Params, Schedule, Trace
 from ctc_jax.options import OptionError
 from ctc_jax.posteriors import REGISTRY
 
 
-def path_bound(model: Model, params: Params, batch: Batch, drawn: Latents, schedule: Schedule) -> Bound:
-    """The bound at latents as drawn, in parts, each KL estimated; log q has the gradient of their paths alone."""
-    live = model.infer(params, None, batch, given=drawn, schedule=schedule)
+def path_bound(model: Model, params: Params, batch: Batch, drawn: Latents, joint: Joint, schedule: Schedule) -> Bound:
+    """The bound at latents as drawn, in parts, each KL estimated; log q has the gradient of their paths alone.
+
+    Args:
+      model: whose q scores any latents.
+      params: its parameters.
+      batch: images.
+      drawn: the latents that have a posterior.
+      joint: log p of the images and of all latents.
+      schedule: by which they were drawn.
+    """
     held = model.infer(jax.lax.stop_gradient(params), None, batch, given=drawn, schedule=schedule)
-    kl = {name: held.sites[name].log_q - site.log_prior for name, site in live.sites.items()}
-    return Bound(live.log_likelihood, kl)
+    kl = {name: held.sites[name].log_q - log_prior for name, log_prior in joint.log_prior.items()}
+    return Bound(joint.log_likelihood, kl)
 
 
 def draws(trace: Trace) -> Latents:

@@ -55,7 +55,8 @@ def test_at_the_exact_posterior_sticking_the_landing_has_no_variance_and_the_bou
 
     @jax.jit
     def bound(key):
-        parts = path_bound(MODEL, params, IMAGES, draws(MODEL.infer(params, key, IMAGES)), END)
+        trace = MODEL.infer(params, key, IMAGES)
+        parts = path_bound(MODEL, params, IMAGES, draws(trace), trace.joint, END)
         return parts.log_likelihood - sum(parts.kl.values())
 
     np.testing.assert_allclose(bound(jax.random.key(5)), log_evidence(), rtol=1e-4)
@@ -91,6 +92,16 @@ def test_losses_and_metrics_are_those_of_the_total_gradient(rough):
     )
     np.testing.assert_allclose(one[0], other[0], rtol=1e-6)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one[1], other[1])
+
+
+@pytest.mark.parametrize(
+    "objective", [Elbo(gradient="sticking_the_landing"), ImportanceWeighted(3, gradient="doubly_reparameterized")]
+)
+def test_the_recognition_model_is_asked_for_draws_and_for_their_density_and_no_more(rough, objective, monkeypatch):
+    infer, asked = type(MODEL).infer, []
+    monkeypatch.setattr(type(MODEL), "infer", lambda *args, **given: asked.append(given) or infer(*args, **given))
+    jax.eval_shape(lambda params: objective(MODEL, params, jax.random.key(0), IMAGES, STEP), rough)
+    assert ["given" in of for of in asked] == [False, True]
 
 
 def test_masks_have_no_path():
