@@ -1,7 +1,7 @@
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.description import Description, describe
 from ctc_jax.training.experiment import Experiment, build, build_model, build_step, image_space
-from ctc_jax.training.loop import Outcome, train
+from ctc_jax.training.loop import Outcome, compile_first_call, train
 from ctc_jax.training.options import SECTION, TrainOptions
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "build",
     "build_model",
     "build_step",
+    "compile_first_call",
     "describe",
     "image_space",
     "train",

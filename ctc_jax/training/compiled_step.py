@@ -32,13 +32,21 @@ class CompiledStep:
         Raises:
           UserError: they need more memory than there is.
         """
+        return self.compiled(state, batches)(state, batches)
+
+    def compiled(self, state: TrainState, batches: Batch) -> jax.stages.Compiled:
+        """The program of as many steps as `batches` holds; of both the shapes, types and shardings are enough.
+
+        Raises:
+          UserError: they need more memory than there is.
+        """
         count = len(batches.label)
         if count not in self._compiled:
             compiled = self._step.lower(state, batches).compile()
             if plan := compiled.memory_analysis():  # None where a backend has no such plan
                 check_memory(plan.temp_size_in_bytes, device_memory())
             self._compiled[count] = compiled
-        return self._compiled[count](state, batches)
+        return self._compiled[count]
 
 
 def check_memory(needed: int, available: int) -> None:

@@ -21,6 +21,7 @@ from ctc_jax.objectives import Elbo
 from ctc_jax.options import OptionError, at
 from ctc_jax.reporting import ReportOptions
 from ctc_jax.training import optimizer
+from ctc_jax.training.compiled_step import CompiledStep
 from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh
 from ctc_jax.training.options import SECTION as TRAIN
 from ctc_jax.training.options import TrainOptions
@@ -71,6 +72,11 @@ class Experiment:
     def abstract_state(self) -> TrainState:
         """Shapes and types of the training state."""
         return jax.eval_shape(self.step.init)
+
+    @cached_property
+    def compiled_step(self) -> CompiledStep:
+        """The steps, compiled as they are asked for."""
+        return CompiledStep(self.step, self.sharding)
 
     @cached_property
     def sharding(self) -> TrainState:

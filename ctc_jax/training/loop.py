@@ -15,7 +15,6 @@ from ctc_jax.evaluation import bits_per_dimension, draw_pictures, evaluate_elbo
 from ctc_jax.models import Params
 from ctc_jax.reporting import MetricWriter, Progress, truncate_history
 from ctc_jax.training.checkpoint import Checkpoints
-from ctc_jax.training.compiled_step import CompiledStep
 from ctc_jax.training.experiment import Experiment
 from ctc_jax.training.mesh import replicated
 from ctc_jax.training.step import MAXIMUM_BAD_STEPS, TrainState, first_bad
@@ -121,7 +120,6 @@ def _loop(
 ) -> tuple[Outcome, float | None]:
     """Steps up to the last one; how that ended, and the last validation bound."""
     options, bound = experiment.train, None
-    call = CompiledStep(experiment.step, experiment.sharding)
     step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
 
     def due(every: int) -> bool:
@@ -129,7 +127,7 @@ def _loop(
 
     while step < options.steps:
         count = _steps_of_next_call(experiment, step)
-        state, metrics = call(state, experiment.stream(step, count))
+        state, metrics = experiment.compiled_step(state, experiment.stream(step, count))
         step += count
         pending.append(metrics)
         progress.advance(step)
@@ -163,6 +161,20 @@ def _loop(
         if bound is not None:
             logged = (step, progress.elapsed_s)  # validation is no part of the training throughput
     return Outcome.FINISHED, bound
+
+
+def compile_first_call(experiment: Experiment) -> None:
+    """Compiles what a new run calls first, which `train` then does not compile again.
+
+    Raises:
+      UserError: a step needs more memory than there is.
+    """
+    state = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        experiment.abstract_state,
+        experiment.sharding,
+    )
+    experiment.compiled_step.compiled(state, experiment.stream(0, _steps_of_next_call(experiment, 0)))
 
 
 def _steps_of_next_call(experiment: Experiment, step: int) -> int:

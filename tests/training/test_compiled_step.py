@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ctc_jax import training
+from ctc_jax.cli import modes
 from ctc_jax.errors import UserError
 from ctc_jax.training.compiled_step import CompiledStep, check_memory, device_memory
 
@@ -30,6 +31,21 @@ def test_a_step_that_cannot_fit_is_refused_before_it_runs(tiny, tmp_path):
     samples = {"objective__name": "importance_weighted", "objective__importance_weighted__samples": 10**9}
     with pytest.raises(UserError, match=r"needs [\d,.]+ GiB on a device that has .* GiB; lower train.batch_size"):
         training.train(training.build(tiny(**samples)), tmp_path)
+
+
+def test_a_new_run_whose_step_cannot_fit_leaves_no_workdir(tiny, tmp_path):
+    samples = {"objective__name": "importance_weighted", "objective__importance_weighted__samples": 10**9}
+    with pytest.raises(UserError, match=r"needs [\d,.]+ GiB on a device"):
+        modes.execute(tiny(**samples), defaults={}, workdir=tmp_path / "run", mode="train", command=["launch.py"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_compiled_before_a_run_begins_is_what_it_calls_first(tiny, tmp_path, monkeypatch):
+    experiment, compiled = training.build(tiny(train__steps=2)), []
+    monkeypatch.setattr("ctc_jax.training.compiled_step.check_memory", lambda *sizes: compiled.append(sizes))
+    training.compile_first_call(experiment)
+    assert training.train(experiment, tmp_path) == training.Outcome.FINISHED
+    assert len(compiled) == 1
 
 
 def test_memory_that_is_there_is_enough():
