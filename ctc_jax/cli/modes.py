@@ -24,6 +24,7 @@ from ctc_jax.data import Dataset
 from ctc_jax.errors import SAVED_EXIT_CODE, ConfigError, UserError, choose
 from ctc_jax.models import Params
 from ctc_jax.reporting import REPORT, MetricWriter, is_done, read_history, write_report
+from ctc_jax.reporting.latent_groups import grouped
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
 from ctc_jax.saved_run import check_data, describe_images, read_images
@@ -174,7 +175,7 @@ def _evaluate(work: _Work) -> None:
     writer = MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
     writer.write(run.step, "test", numbers)
     writer.close()
-    for name, value in numbers.items():
+    for name, value in grouped(numbers).items():
         print(f"  {describe(name, value)}")
     for sentence in evaluation.notes(numbers):
         print(f"note: {sentence}")

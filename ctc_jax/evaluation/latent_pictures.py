@@ -14,8 +14,8 @@ from ctc_jax.distributions import BERNOULLI, CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.evaluation.masks import information, mask_probs
 from ctc_jax.models import Latents, Model, Params
-from ctc_jax.models.resolutions import by_resolution
 from ctc_jax.reporting import Picture, grid, labeled_rows, mean_and_samples, save_gif, save_png
+from ctc_jax.reporting.latent_groups import by_resolution
 
 # Of the positions of a 2 x 2 window, row by row: red, yellow; blue, green.
 WINDOW_COLORS = np.array([[215, 48, 39], [253, 196, 55], [49, 88, 200], [44, 160, 70]], np.float64)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ctc_jax.evaluation.calibration import CERTAIN
 from ctc_jax.evaluation.masks import THRESHOLD
-from ctc_jax.models.resolutions import by_resolution
+from ctc_jax.reporting.latent_groups import by_resolution
 
 # Masks have collapsed below these: mean entropy, nats; share of used ones; cost of all those of a layer, nats an image.
 # A layer that costs less than the last is hardly used, whatever it is made of.

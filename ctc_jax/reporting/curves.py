@@ -1,5 +1,6 @@
 """Training curves as one PNG: the bound, the KL of each layer, the throughput. Tests: test_curves.py."""
 
+import functools
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ctc_jax.reporting.latent_groups import natural, together
 from ctc_jax.reporting.units import split_unit
 
 BOUNDS = ("bound_bpd", "elbo_bpd", "bound_nats", "elbo_nats", "loss_nats")  # the first one present is drawn
@@ -57,21 +59,22 @@ def draw_curves(history: History) -> bytes:
     splits = list(dict.fromkeys(entry["split"] for entry in history))
     names = {name for entry in history for name in entry}
     bound = next((name for name in BOUNDS if name in names), BOUNDS[0])
-    layers = sorted((name for name in names if name.startswith("kl_nats/")), key=_natural)
+    layers = sorted((name for name in names if name.startswith("kl_nats/")), key=natural)
     layers = layers or [name for name in ("kl_nats",) if name in names]
     spare = iter(OTHER_COLORS * (1 + len(splits)))
     colors = {split: COLORS.get(split) or next(spare) for split in splits}
 
     panels = [("bound", bound, [(split, colors[split], series(history, split, bound)) for split in splits])]
     if layers:
-        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
+        groups = together(name.partition("/")[2] for name in layers)
+        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(groups)))
         lines = [
-            (name.partition("/")[2] or "all", shade, series(history, "train", name))
-            for name, shade in zip(layers, shades, strict=True)
+            (label or "all", shade, _sum([series(history, "train", f"kl_nats/{of}".rstrip("/")) for of in some]))
+            for (label, some), shade in zip(groups.items(), shades, strict=True)
         ]
         title = "KL by layer, training"
-        if len(layers) > LEGEND_ENTRIES:
-            title += f" ({len(layers)} layers, first dark, last light)"
+        if len(groups) > LEGEND_ENTRIES:
+            title += f" ({len(groups)} layers, first dark, last light)"
         panels.append((title, "kl_nats", lines))
     if THROUGHPUT in names:
         panels.append(("throughput", THROUGHPUT, [("train", COLORS["train"], series(history, "train", THROUGHPUT))]))
@@ -84,6 +87,12 @@ def draw_curves(history: History) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def _sum(parts: Sequence[Series]) -> Series:
+    """The sum of series at the steps that all of them have."""
+    steps = functools.reduce(np.intersect1d, [steps for steps, _ in parts])
+    return steps, sum(values[np.isin(of, steps)] for of, values in parts)
 
 
 def _draw_panel(axes: Any, title: str, unit: str, lines: Sequence[tuple[str, Any, Series]]) -> None:
@@ -108,8 +117,3 @@ def _draw_panel(axes: Any, title: str, unit: str, lines: Sequence[tuple[str, Any
     axes.ticklabel_format(axis="y", useOffset=False)
     if 1 < len(lines) <= LEGEND_ENTRIES:
         axes.legend(frameon=False, fontsize=9)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts layer 2 before layer 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.replace("/", "_").split("_")]

@@ -11,6 +11,7 @@ from typing import Any, SupportsFloat
 from ctc_jax import process
 from ctc_jax.options import flatten
 from ctc_jax.reporting.curves import draw_curves
+from ctc_jax.reporting.latent_groups import grouped
 from ctc_jax.reporting.number_tables import numbers
 from ctc_jax.whole_file import replaced
 
@@ -84,7 +85,7 @@ def write_report(
     rest = {key: value for key, value in provenance.items() if key != "command"}
     body = [
         f"<h1>{_escape(title)}</h1>",
-        numbers(summary),
+        numbers(grouped(summary)),
         *(f"<p>{_escape(note)}</p>" for note in notes),
         "<h2>Pictures</h2>" if pictures else "",
         *(_figure(of.caption, of.path.read_bytes(), kind=of.path.suffix[1:]) for of in pictures),

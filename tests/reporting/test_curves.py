@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ctc_jax.reporting import curves
 from ctc_jax.reporting.curves import draw_curves, robust_limits, series
 
 
@@ -89,3 +90,13 @@ def test_lines_of_one_panel_may_differ_in_length():
     history = [{"step": 1, "split": "train", "elbo_nats": -1.5}, {"step": 2, "split": "train", "elbo_nats": -1.0}]
     one_more = [*history, {"step": 2, "split": "validation", "elbo_nats": -2.0}]
     assert draw_curves(one_more) != draw_curves(history)
+
+
+def test_many_layers_are_drawn_as_their_sums(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, "_draw_panel", lambda axes, title, unit, lines: drawn.append((title, lines)))
+    kl = {f"kl_nats/{place}x{place}.{number}": float(number) for place in (4, 16) for number in range(8)}
+    draw_curves([{"step": step, "split": "train", **kl} for step in (1, 2)])
+    (_, [(first, _, (steps, values)), (last, _, _)]) = drawn[1]
+    assert (first, last) == ("4x4, 8 latents", "16x16, 8 latents")
+    assert (steps.tolist(), values.tolist()) == ([1, 2], [28.0, 28.0])
