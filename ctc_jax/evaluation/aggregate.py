@@ -4,6 +4,7 @@ Where they are not, samples of the prior are decoded from places that no image u
 surgery; Rosca et al. 2018, arXiv:1802.06847).
 """
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch, Split, evaluation_batches
+from ctc_jax.evaluation.even_rows import even_batch
 from ctc_jax.models import Model, Params
 
 PERMUTATIONS = 200
@@ -19,13 +21,13 @@ CHUNK = 100
 
 
 def aggregate_statistics(model: Model, params: Params, split: Split, *, images: int, seed: int) -> dict[str, float]:
-    """One draw of q(z|x) for each of the first images against as many draws of p(z), by the products of mask and value.
+    """One draw of q(z|x) for each of some images against as many of p(z), by the products of mask and value.
 
     Args:
       model: any.
       params: its parameters.
       split: integer images.
-      images: how many, all of them if there are fewer.
+      images: how many, evenly apart, all of them if there are fewer.
       seed: of the draws.
 
     Returns:
@@ -37,12 +39,12 @@ def aggregate_statistics(model: Model, params: Params, split: Split, *, images: 
       `aggregate_p_value/<layer>`: the chance of one as large if both sets were of one law, by permutations.
     """
     key_posterior, key_prior = jax.random.split(jax.random.key(seed))
-    images = min(images, len(split))
-    encoded: list[dict[str, np.ndarray]] = []
+    some = even_batch(split, images)
+    images, encoded = len(some.image), []
+    split = replace(split, images=np.asarray(some.image), labels=np.asarray(some.label))
     for batch, weight, first in evaluation_batches(split, CHUNK):
-        if first < images:
-            drawn = jax.device_get(_encoded(model, params, jax.random.fold_in(key_posterior, first), batch))
-            encoded.append({name: of[weight > 0] for name, of in drawn.items()})
+        drawn = jax.device_get(_encoded(model, params, jax.random.fold_in(key_posterior, first), batch))
+        encoded.append({name: of[weight > 0] for name, of in drawn.items()})
     prior = [
         jax.device_get(_generated(model, params, jax.random.fold_in(key_prior, first), CHUNK))
         for first in range(0, images, CHUNK)

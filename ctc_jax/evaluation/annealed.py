@@ -1,11 +1,11 @@
 """log p(x) by annealed importance sampling, and how close it comes. Tests: tests/evaluation/test_annealed.py."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ctc_jax.data import Batch, Split
+from ctc_jax.data import Split
 from ctc_jax.evaluation.bounds import bits_per_dimension
+from ctc_jax.evaluation.even_rows import even_batch
 from ctc_jax.inference import AnnealingOptions, annealed, bracketed, tuned_steps
 from ctc_jax.models import Model, Params
 
@@ -13,7 +13,7 @@ from ctc_jax.models import Model, Params
 def annealed_statistics(
     model: Model, params: Params, split: Split, *, images: int, options: AnnealingOptions, seed: int
 ) -> dict[str, float]:
-    """A lower bound on log p(x) of the first images, and bounds from both sides for as many of the model's own.
+    """A lower bound on log p(x) of some images, and bounds from both sides for as many of the model's own.
 
     The gap of the model's own images, whose exact latents are known, says how far below log p(x) the bound of real ones
     lies, as far as the model is like them.
@@ -22,7 +22,7 @@ def annealed_statistics(
       model: any with a latent that is not given with the image.
       params: its parameters.
       split: integer images.
-      images: how many, all of them if there are fewer.
+      images: how many, evenly apart, all of them if there are fewer.
       options: temperatures, chains and transitions; step sizes are tuned first, if at all, and then held.
       seed: of everything drawn.
 
@@ -33,7 +33,7 @@ def annealed_statistics(
       UserError: there is nothing to infer in the model.
     """
     images = min(images, len(split))
-    batch = Batch(jnp.asarray(split.images[:images]), jnp.asarray(split.labels[:images]))
+    batch = even_batch(split, images)
     key_tune, key_run, key_own = jax.random.split(jax.random.key(seed), 3)
     steps = tuned_steps(model, params, key_tune, batch, options)
     found = annealed(model, params, key_run, batch, options, steps)

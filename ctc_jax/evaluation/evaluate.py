@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 
-from ctc_jax.data import Batch, Split
+from ctc_jax.data import Split
 from ctc_jax.evaluation.activity import active_units
 from ctc_jax.evaluation.aggregate import aggregate_statistics
 from ctc_jax.evaluation.annealed import annealed_statistics
@@ -15,7 +14,7 @@ from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluat
 from ctc_jax.evaluation.calibration import calibration, calibration_picture, calibration_statistics
 from ctc_jax.evaluation.code_draws import draw_codes
 from ctc_jax.evaluation.copying import compare_copies, copying_picture, nearest_training
-from ctc_jax.evaluation.even_rows import even_rows
+from ctc_jax.evaluation.even_rows import even_batch, even_rows
 from ctc_jax.evaluation.gap import gap, gap_statistics
 from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
@@ -72,7 +71,7 @@ def evaluate(
     bounds = evaluate_importance(model, params, split, samples=options.importance_samples, **shared)
     importance = float(np.mean(bounds, dtype=np.float64))
     likely = draw_likely(model, params, latents=options.latents, samples=options.likelihood_samples, seed=seed)
-    shown = split.images[: options.latents * options.likelihood_samples]
+    shown = split.images[even_rows(len(split), options.latents * options.likelihood_samples)]
     return {
         **elbo,
         "importance_bound_nats": importance,
@@ -93,10 +92,6 @@ def evaluate(
     }
 
 
-def _first(split: Split, count: int) -> Batch:
-    return Batch(jnp.asarray(split.images[:count]), jnp.asarray(split.labels[:count]))
-
-
 def _annealed(model, params, split, options, seed) -> dict[str, float]:
     if not options.annealed_images:
         return {}
@@ -108,14 +103,14 @@ def _annealed(model, params, split, options, seed) -> dict[str, float]:
 def _gap(model, params, split, options, seed) -> dict[str, float]:
     if not options.gap_images:
         return {}
-    batch = _first(split, options.gap_images)
+    batch = even_batch(split, options.gap_images)
     return gap_statistics(gap(model, params, jax.random.key(seed), batch, **options.gap))
 
 
 def _refinement(model, params, split, options, seed, method, levels, pictures) -> dict[str, float]:
     if not options.inference_images:
         return {}
-    given = model, params, jax.random.key(seed), _first(split, options.inference_images), *method
+    given = model, params, jax.random.key(seed), even_batch(split, options.inference_images), *method
     if pictures is not None:
         save_png(pictures / "refinement.png", refinement_picture(*given, levels=levels))
     return refinement_statistics(*given)

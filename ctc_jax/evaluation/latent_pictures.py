@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key
 from ctc_jax.data import Batch, Split
 from ctc_jax.distributions import BERNOULLI, CATEGORICAL, MaskSite
 from ctc_jax.distributions.masked import Masked
+from ctc_jax.evaluation.even_rows import even_batch, even_rows
 from ctc_jax.evaluation.masks import information, mask_probs
 from ctc_jax.models import Latents, Model, Params
 from ctc_jax.reporting import Picture, grid, labeled_rows, mean_and_samples, save_gif, save_png
@@ -65,17 +66,18 @@ def draw_latent_pictures(
             model, params, key, levels, {f"{at:g}": dict.fromkeys(model.latents, at) for at in TEMPERATURES}
         )
         drawn["resolutions"] = _columns(model, params, key, levels, _up_to(model.latents))
-    judged = Batch(jnp.asarray(split.images[:JUDGED]), jnp.asarray(split.labels[:JUDGED]))
+    judged = even_batch(split, JUDGED)
+    images = np.asarray(judged.image)
     on_image = [site for site in model.mask_sites if site.grid]
     if on_image:
         maps = _mask_maps(on_image, model, params, key, judged)
-        shown = [_shades(split.images[:ROWS], levels), *maps]
-        cells = [column[row] for row in range(min(ROWS, len(split))) for column in shown]
+        shown = [_shades(images, levels), *maps]
+        cells = [column[row] for row in even_rows(len(images), ROWS) for column in shown]
         drawn["masks"] = grid(np.stack(cells), len(shown))
     if any(_chooses(site) for site in on_image):
-        some = Batch(judged.image[:SWAPPED], judged.label[:SWAPPED])
+        some = even_batch(split, SWAPPED)
         swapped = np.asarray(_exchanged(model, params, key, some))
-        table = np.concatenate([split.images[None, : len(swapped)].astype(np.float64), swapped])
+        table = np.concatenate([np.asarray(some.image, np.float64)[None], swapped])
         left = np.concatenate([np.full_like(table[:1, 0], levels / 2), table[0]])
         cells = np.concatenate([left[:, None], table], axis=1).reshape(-1, *table.shape[2:])
         drawn["what_where"] = grid(cells, len(swapped) + 1, levels=levels)

@@ -4,12 +4,12 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax.data import Batch, Split
 from ctc_jax.evaluation import latent_pictures
+from ctc_jax.evaluation.even_rows import even_batch
 from ctc_jax.evaluation.multimodality import draw_likely
 from ctc_jax.models import Model, Params
 from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
@@ -46,7 +46,7 @@ def draw_pictures(
     """
     key = jax.random.key(seed)
     samples = np.asarray(sample_images(model, params, key, SAMPLES))
-    inputs = Batch(jnp.asarray(split.images[:PAIRS]), jnp.asarray(split.labels[:PAIRS]))
+    inputs = even_batch(split, PAIRS)
     means = np.asarray(reconstruct_images(model, params, key, inputs))
     likely = draw_likely(model, params, latents=ROWS, samples=COLUMNS, seed=seed)
     drawn = {

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch
+from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.inference import REGISTRY, AbstractMethod, InferenceOptions, Inferred, infer
 from ctc_jax.models import Latents, Model, Params
 from ctc_jax.reporting.pictures import Picture, labeled_rows
@@ -94,12 +95,13 @@ def refinement_picture(
       model: any that inference serves.
       params: its parameters.
       key: of starts and moves.
-      batch: images, of which the first are shown.
+      batch: images, of which some are shown, evenly apart.
       method: descent or chains, of which one is shown.
       options: as many moves as these have, warm-up and draws.
       levels: the highest pixel level.
     """
-    batch = jax.tree.map(lambda leaf: leaf[:ROWS], batch)
+    rows = even_rows(len(batch.image), ROWS)
+    batch = jax.tree.map(lambda leaf: leaf[rows], batch)
     moves = options.warmup + options.draws
     found = infer(model, params, key, batch, method, replace(options, chains=1, warmup=0, draws=moves))
     shown = [*(of for of in SHOWN if of < moves), moves]

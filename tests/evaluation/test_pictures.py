@@ -75,7 +75,9 @@ def test_samples_picture_shows_64_images_of_the_model(drawn, params):
 
 
 def test_reconstructions_picture_shows_inputs_beside_the_likelihoods_mean(drawn, images):
-    expected = pair_grid(images[:32], coin(images[:32], 0.5), 4, levels=1)
+    """Of all of the split: data may be sorted by class."""
+    shown = images[np.arange(32) * 40 // 32]
+    expected = pair_grid(shown, coin(shown, 0.5), 4, levels=1)
     np.testing.assert_array_equal(drawn[0]["reconstructions"], expected)
 
 
