@@ -21,11 +21,13 @@ class Bottleneck(nn.Module):
       channels: of the convolutions.
       activation: the nonlinearity.
       dtype: compute type; parameters are float32.
+      convolution_dtype: that of 3x3 convolutions alone; None is the same.
     """
 
     channels: int
     activation: Callable
     dtype: DTypeLike | None = None
+    convolution_dtype: DTypeLike | None = None
 
     @nn.compact
     def __call__(
@@ -38,7 +40,9 @@ class Bottleneck(nn.Module):
             if small:
                 found = positionwise(nn.Dense(self.channels, dtype=self.dtype, name=name), self.activation(found))
             else:
-                found = nn.Conv(self.channels, (3, 3), dtype=self.dtype, name=name)(self.activation(found))
+                dtype = self.convolution_dtype or self.dtype
+                convolution = nn.Conv(self.channels, (3, 3), dtype=dtype, name=name)
+                found = convolution(self.activation(found)).astype(found.dtype)
         return self.activation(found)
 
 
@@ -51,19 +55,22 @@ class BottleneckBlock(nn.Module):
       residual_scale: standard deviation of the last layer's start relative to the usual one; with n blocks in the
         network 1/sqrt(n) keeps the variance of the sum.
       dtype: compute type; parameters are float32.
+      convolution_dtype: that of 3x3 convolutions alone; None is the same.
     """
 
     channels: int
     activation: Callable
     residual_scale: float = 1.0
     dtype: DTypeLike | None = None
+    convolution_dtype: DTypeLike | None = None
 
     @nn.compact
     def __call__(
         self, features: Float[Array, "batch height width width_of"]
     ) -> Float[Array, "batch height width width_of"]:
         """Features of the same shape."""
-        found = Bottleneck(self.channels, self.activation, self.dtype, name="bottleneck")(features)
+        bottleneck = Bottleneck(self.channels, self.activation, self.dtype, self.convolution_dtype, name="bottleneck")
+        found = bottleneck(features)
         return features + positionwise(scaled_dense(features.shape[-1], self.residual_scale, self.dtype), found)
 
 

@@ -17,7 +17,7 @@ class ResidualBlock(nn.Module):
       activation: the nonlinearity.
       residual_scale: standard deviation of the last convolution's start relative to the usual one; with n blocks
         in the network 1/sqrt(n) keeps the variance of the sum.
-      dtype: compute type; parameters are float32.
+      dtype: compute type of the convolutions; parameters are float32, and the sum has the type of the features.
     """
 
     activation: Callable
@@ -32,6 +32,5 @@ class ResidualBlock(nn.Module):
         channels = features.shape[-1]
         small = nn.initializers.variance_scaling(self.residual_scale**2, "fan_in", "truncated_normal")
         hidden = nn.Conv(channels, (3, 3), dtype=self.dtype, name="first")(self.activation(features))
-        return features + nn.Conv(channels, (3, 3), dtype=self.dtype, kernel_init=small, name="second")(
-            self.activation(hidden)
-        )
+        second = nn.Conv(channels, (3, 3), dtype=self.dtype, kernel_init=small, name="second")
+        return features + second(self.activation(hidden)).astype(features.dtype)

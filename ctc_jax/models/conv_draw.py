@@ -37,6 +37,6 @@ class ConvDraw(ModelOptions):
             glimpses=self.glimpses,
             levels=self.levels,
             rolled=jax.default_backend() != "cpu",
-            **draw.arguments(shared, setting),
+            **draw.arguments(shared.convolutional(setting), shared),
         )
         return ChainModel(network, Recurrent)

@@ -86,7 +86,7 @@ class CTCHierarchy(ModelOptions):
             top_down=self.inference == "top_down",
             sees_image=self.inference != "bottom_up",
             pooling=codes.pooling(self.som_sigma, self.som_sigma_steps, masks, f"top={self.top}"),
-            **shared.network(setting),
+            **shared.convolutional(setting),
         )
 
         def drawn_by(level: int) -> AbstractPosterior | None:

@@ -36,7 +36,7 @@ class Draw(ModelOptions):
             glimpses=self.glimpses,
             read_size=self.read_size if self.attention else 0,
             write_size=self.write_size if self.attention else 0,
-            **arguments(shared, setting),
+            **arguments(shared.network(setting), shared),
         )
         return ChainModel(network, Recurrent)
 
@@ -51,7 +51,6 @@ def check_posterior(setting: Setting) -> None:
     setting.posterior.check(lambda family: not family.needs_log_joint, why)
 
 
-def arguments(shared: SharedOptions, setting: Setting) -> dict[str, Any]:
-    """The arguments that networks take which paint: their nonlinearity is the recurrent network's own."""
-    taken = {key: value for key, value in shared.network(setting).items() if key != "activation"}
-    return {**taken, "width": shared.width}
+def arguments(given: dict[str, Any], shared: SharedOptions) -> dict[str, Any]:
+    """Of the arguments of networks those that painting ones take: their nonlinearity is the recurrent network's own."""
+    return {**{key: value for key, value in given.items() if key != "activation"}, "width": shared.width}

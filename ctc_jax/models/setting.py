@@ -39,12 +39,14 @@ class Setting(NamedTuple):
       posterior: the family that draws Gaussian latents.
       space: shape, bits and classes of the data.
       dtype: compute type of the network; parameters and log-probabilities are float32.
+      convolution_dtype: that of its convolutions; None is the same.
     """
 
     likelihood: nn.Module
     posterior: Family
     space: ImageSpace
     dtype: DTypeLike
+    convolution_dtype: DTypeLike | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class SharedOptions(Options):
             "activation": LeakyReLU(self.negative_slope) if leaky else activation.REGISTRY[self.activation],
             "dtype": setting.dtype,
         }
+
+    def convolutional(self, setting: Setting) -> dict[str, Any]:
+        """The arguments that all networks with convolutions take."""
+        return {**self.network(setting), "convolution_dtype": setting.convolution_dtype or setting.dtype}
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class TopDownVAE(ModelOptions):
                 product=self.merge == "product",
                 rematerialize=self.rematerialize,
                 rolled=jax.default_backend() != "cpu",
-                **shared.network(setting),
+                **shared.convolutional(setting),
             )
         )
 

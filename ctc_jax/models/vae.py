@@ -49,6 +49,6 @@ class ConvVAE(ModelOptions):
             blocks=shared.blocks,
             decoder_blocks=shared.decoder,
             levels=self.levels,
-            **shared.network(setting),
+            **shared.convolutional(setting),
         )
         return ChainModel(network)

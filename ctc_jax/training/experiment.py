@@ -133,13 +133,15 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
     Raises:
       ConfigError: a value that does not fit, by its key.
     """
+    train = TRAIN.read_shared(config.train)
     setting = Setting(
         likelihood=likelihoods.build(
             config.likelihood, shape=space.shape, bits=space.bits, features=config.model.features
         ),
         posterior=posteriors.build(config.posterior),
         space=space,
-        dtype=compute_dtype(config.train.compute_dtype),
+        dtype=compute_dtype(train.compute_dtype),
+        convolution_dtype=jnp.float32 if train.float32_convolutions else None,
     )
     model = models.build(config.model, setting)
     return dataclasses.replace(model, estimator=gradients.build(config.estimator, model.mask_sites))

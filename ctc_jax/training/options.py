@@ -16,6 +16,7 @@ class TrainOptions(OptimizerOptions):
     compute_dtype: str = option(
         "auto", "auto is bfloat16 on accelerators and float32 on CPU", choices=("auto", "float32", "bfloat16")
     )
+    float32_convolutions: bool = option(False, "convolutions are float32 where the rest is bfloat16")
     steps_per_call: int = option(0, "steps in one dispatch; 0 is 1 on CPU and 50 on accelerators", at_least=0)
     cpu_devices: int = option(
         1, "devices that a CPU is split into; 0 is one per core where the batch allows it", at_least=0

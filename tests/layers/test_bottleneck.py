@@ -28,3 +28,13 @@ def test_a_block_adds_to_its_input_and_starts_as_small_as_it_is_told():
 
     assert np.abs(added(1e-6)).max() < 1e-4
     np.testing.assert_allclose(np.std(added(0.25)) / np.std(added(0.5)), 0.5, rtol=1e-3)
+
+
+def test_convolutions_of_a_type_of_their_own_leave_the_features_their_type():
+    features = jnp.asarray(np.random.default_rng(0).standard_normal((2, 4, 4, 8), np.float32))
+    params = jax.jit(BottleneckBlock(4, jnp.tanh).init)(jax.random.key(0), features)
+    mixed = BottleneckBlock(4, jnp.tanh, dtype=jnp.bfloat16, convolution_dtype=jnp.float32)
+    found = jax.jit(mixed.apply)(params, features.astype(jnp.bfloat16))
+    assert found.dtype == jnp.bfloat16
+    expected = jax.jit(BottleneckBlock(4, jnp.tanh).apply)(params, features)
+    np.testing.assert_allclose(found.astype(jnp.float32), expected, rtol=0.03, atol=0.03)

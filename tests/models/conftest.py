@@ -28,6 +28,7 @@ def make_model():
         classes=1,
         mean=(),
         dtype=jnp.float32,
+        convolution_dtype=None,
         likelihood_options=None,
         posterior="diagonal",
         posterior_options=None,
@@ -47,6 +48,7 @@ def make_model():
             posteriors.build({"name": posterior, **({posterior: posterior_options} if posterior_options else {})}),
             ImageSpace(shape, bits, classes, mean),
             dtype,
+            convolution_dtype,
         )
         model = models.build(section, setting)
         return dataclasses.replace(model, estimator=estimator) if estimator else model

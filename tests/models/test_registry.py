@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from ctc_jax import likelihoods, posteriors
+from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
 from ctc_jax.models import REGISTRY, ImageSpace, Setting
@@ -156,3 +158,34 @@ def test_a_model_says_which_of_the_shared_options_change_nothing_of_it(name):
 
     same = {option for option, value in {**other, "activation": "relu"}.items() if build(**{option: value}) == build()}
     assert same == set(part.unused)
+
+
+@pytest.mark.parametrize("name", ["conv_vae", "ctc_hierarchy", "top_down", "conv_draw"])
+def test_convolutions_alone_are_float32_where_they_are_asked_to_be(make_model, name):
+    changes = {"decoder": "4x1"} if name == "top_down" else {"families": "gaussian"} if name == "ctc_hierarchy" else {}
+    batch = Batch(jnp.zeros((1, 8, 8, 1), jnp.uint8), jnp.zeros(1, jnp.int32))
+
+    def types(operation, **types):
+        """Of its results, forward and backward."""
+        model = make_model(name, shape=(8, 8, 1), **types, **changes)
+        loss = lambda params: jnp.sum(model.bound(params, jax.random.key(0), batch).log_likelihood)  # noqa: E731
+        program = str(jax.make_jaxpr(jax.grad(loss))(jax.eval_shape(model.init, jax.random.key(0))))
+        return set(re.findall(rf":(\w+)\[[^\]]*\] = {operation}\[", program))
+
+    half = {"dtype": jnp.bfloat16}
+    assert types("conv_general_dilated", **half) == {"bf16"}
+    assert types("conv_general_dilated", **half, convolution_dtype=jnp.float32) == {"f32"}
+    assert "bf16" in types("dot_general", **half, convolution_dtype=jnp.float32)
+
+
+def test_with_float32_convolutions_a_model_is_the_same_to_bfloat16_s_rounding(make_model, randomize):
+    images = np.random.default_rng(0).integers(0, 2, (4, 4, 4, 1)).astype(np.uint8)
+    batch, bounds = Batch(jnp.asarray(images), jnp.zeros(4, jnp.int32)), []
+    for dtype in (jnp.float32, jnp.bfloat16):
+        model = make_model("conv_vae", shape=(4, 4, 1), dtype=dtype, convolution_dtype=jnp.float32)
+        params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.3)
+        bounds.append(jax.jit(model.infer)(params, None, batch).log_likelihood)
+    exact, rounded = bounds
+    assert rounded.dtype == jnp.float32
+    np.testing.assert_allclose(rounded, exact, rtol=0.03)
+    assert (np.asarray(rounded) != np.asarray(exact)).any()

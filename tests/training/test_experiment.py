@@ -1,9 +1,12 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import base
 from ctc_jax import gradients, training
 from ctc_jax.errors import ConfigError
+from ctc_jax.models import ImageSpace
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,9 @@ def test_levels_may_have_estimators_of_their_own(tiny):
 def test_a_model_of_one_latent_has_one_estimator(tiny):
     with pytest.raises(ConfigError, match=r"estimator\.name is 'rloo,rloo'; allowed: one name"):
         training.build(tiny(model__name="mask_vae", estimator__name="rloo,rloo"))
+
+
+def test_convolutions_have_a_type_of_their_own_where_a_config_says_so():
+    config = base.experiment({"train.compute_dtype": "bfloat16", "train.float32_convolutions": True})
+    network = training.build_model(config, ImageSpace((32, 32, 3), 8, 10)).network
+    assert (network.dtype, network.convolution_dtype) == (jnp.bfloat16, jnp.float32)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked, MaskedDistribution
@@ -36,17 +37,19 @@ class ConvDrawNetwork(PaintingNetwork):
     Attributes:
       levels: times the image is halved; height and width are multiples of 2**levels.
       rolled: whether a loop draws all latents, which XLA's CPU backend is slow at with convolutions.
+      convolution_dtype: compute type of convolutions.
     """
 
     levels: int
     rolled: bool
+    convolution_dtype: DTypeLike
 
     def setup(self) -> None:
         """Names the layers."""
         super().setup()
         self.seen = nn.Dense(self.width, dtype=self.dtype)
-        self.encoder = nn.Conv(4 * self.width, (3, 3), dtype=self.dtype)
-        self.decoder = nn.Conv(4 * self.width, (3, 3), dtype=self.dtype)
+        self.encoder = nn.Conv(4 * self.width, (3, 3), dtype=self.convolution_dtype)
+        self.decoder = nn.Conv(4 * self.width, (3, 3), dtype=self.convolution_dtype)
         self.prior = UnitHead(self.posterior.latents, False, None, 1, 0.0, 1.0, 0.1)
         self.stroke = nn.Dense(4**self.levels * self.features, kernel_init=self.stroke_start, dtype=self.dtype)
 

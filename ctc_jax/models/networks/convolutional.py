@@ -25,6 +25,7 @@ class ConvolutionalNetwork(OneLatent):
       features: features per pixel handed to the likelihood.
       activation: the nonlinearity.
       dtype: compute type.
+      convolution_dtype: that of convolutions.
     """
 
     width: int
@@ -34,13 +35,14 @@ class ConvolutionalNetwork(OneLatent):
     features: int
     activation: Callable
     dtype: DTypeLike
+    convolution_dtype: DTypeLike
 
     def setup(self) -> None:
         """Names the layers."""
 
         def stack(blocks: int) -> list[ResidualBlock]:
             scale = max(1, self.levels * blocks) ** -0.5
-            return [ResidualBlock(self.activation, scale, self.dtype) for _ in range(blocks)]
+            return [ResidualBlock(self.activation, scale, self.convolution_dtype) for _ in range(blocks)]
 
         self.down = [nn.Dense(self.width, dtype=self.dtype) for _ in range(self.levels)]
         up = self.blocks if self.decoder_blocks is None else self.decoder_blocks

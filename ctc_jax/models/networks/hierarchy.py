@@ -71,6 +71,7 @@ class HierarchyNetwork(nn.Module):
       sees_image: whether the image's features go up beside the draws; always so in top-down inference.
       pooling: of a top code's alternatives with their neighbors, in q; or None.
       dtype: compute type.
+      convolution_dtype: that of convolutions.
     """
 
     likelihood: nn.Module
@@ -94,6 +95,7 @@ class HierarchyNetwork(nn.Module):
     sees_image: bool
     pooling: SOMPooling | None
     dtype: DTypeLike
+    convolution_dtype: DTypeLike
 
     def setup(self) -> None:
         """Names the layers; index 0 is level 1."""
@@ -101,7 +103,7 @@ class HierarchyNetwork(nn.Module):
 
         def stack(blocks: int) -> list[ResidualBlock]:
             scale = max(1, (levels + 1) * blocks) ** -0.5
-            return [ResidualBlock(self.activation, scale, self.dtype) for _ in range(blocks)]
+            return [ResidualBlock(self.activation, scale, self.convolution_dtype) for _ in range(blocks)]
 
         def dense(features: int) -> nn.Dense:
             return nn.Dense(features, dtype=self.dtype)

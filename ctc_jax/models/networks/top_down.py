@@ -91,6 +91,7 @@ class LatentBlock(nn.Module):
       product: whether q is the product of the prior with a distribution that sees the image alone.
       rematerialize: whether what convolutions find is computed again for their gradient.
       dtype: compute type.
+      convolution_dtype: that of convolutions.
     """
 
     family: MaskedLayer
@@ -106,6 +107,7 @@ class LatentBlock(nn.Module):
     product: bool
     rematerialize: bool
     dtype: DTypeLike
+    convolution_dtype: DTypeLike
 
     def setup(self) -> None:
         """Names the layers."""
@@ -115,7 +117,9 @@ class LatentBlock(nn.Module):
             return UnitHead(self.shape[-1], masked, self.beta, 1, loc, scale, gain=0.1)
 
         def bottleneck() -> Bottleneck:
-            return again(Bottleneck, self.rematerialize)(self.middle, self.activation, self.dtype)
+            return again(Bottleneck, self.rematerialize)(
+                self.middle, self.activation, self.dtype, self.convolution_dtype
+            )
 
         self.before = bottleneck()
         self.of_prior = head(self.value_loc, self.value_scale)
@@ -127,7 +131,7 @@ class LatentBlock(nn.Module):
             self.drawn_by = self.posterior(self.shape[-1]).clone(gain=0.1)
         self.merged = scaled_dense(self.width, self.residual_scale, self.dtype)
         block = again(BottleneckBlock, self.rematerialize)
-        self.after = block(self.middle, self.activation, self.residual_scale, self.dtype)
+        self.after = block(self.middle, self.activation, self.residual_scale, self.dtype, self.convolution_dtype)
 
     def __call__(self, features: Features, found: Features) -> Features:
         """The block with its latent at the posterior's center, by which every layer is met."""
@@ -196,6 +200,7 @@ class TopDownNetwork(nn.Module):
       rematerialize: whether what convolutions find is computed again for their gradient, and not kept.
       rolled: whether loops take the blocks of a resolution, which XLA's CPU backend is slow at.
       dtype: compute type.
+      convolution_dtype: that of convolutions.
     """
 
     likelihood: nn.Module
@@ -215,6 +220,7 @@ class TopDownNetwork(nn.Module):
     rematerialize: bool
     rolled: bool
     dtype: DTypeLike
+    convolution_dtype: DTypeLike
 
     def setup(self) -> None:
         """Names the layers; index 0 is the lowest resolution."""
@@ -225,7 +231,8 @@ class TopDownNetwork(nn.Module):
 
         def residual(of: Resolution, depth: int, name: str) -> BottleneckBlock:
             block = again(BottleneckBlock, self.rematerialize)
-            return block(middle(of), self.activation, depth**-0.5, self.dtype, parent=None, name=name)
+            types = self.dtype, self.convolution_dtype
+            return block(middle(of), self.activation, depth**-0.5, *types, parent=None, name=name)
 
         def with_latent(of: Resolution, name: str) -> LatentBlock:
             return LatentBlock(
@@ -242,6 +249,7 @@ class TopDownNetwork(nn.Module):
                 product=self.product,
                 rematerialize=self.rematerialize,
                 dtype=self.dtype,
+                convolution_dtype=self.convolution_dtype,
                 parent=None,
                 name=name,
             )
