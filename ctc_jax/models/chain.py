@@ -133,7 +133,7 @@ class BlockChain(GroupedChain, Protocol):
     def own(self, names: tuple[str, ...]) -> Any:
         """Parameters of the blocks of neighbors in a group: a leaf of all has one more axis, in front."""
 
-    def enter(self, name: str, hidden: Hidden, own: Any) -> Hidden:
+    def arrive(self, name: str, hidden: Hidden, own: Any) -> Hidden:
         """Into the block of a latent, of these parameters, where p and q of it are asked for."""
 
 

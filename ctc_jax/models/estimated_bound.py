@@ -14,7 +14,7 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, PerSite, Score, SinglePass, SparseReward
 from ctc_jax.gradients.surrogate import zero
 from ctc_jax.models.trace import Bound, Schedule
-from ctc_jax.models.walk import Steps, entered, keys, known_kl, log_likelihood, sampled, walk
+from ctc_jax.models.walk import Steps, arrived, keys, known_kl, log_likelihood, sampled, walk
 
 PerImage = Float[Array, " batch"]
 
@@ -100,7 +100,7 @@ def _nested(steps, key, batch, estimator, sites, schedule, *, params, context):
     def at(carry, index):
         """The objective after one latent, and its own KL as far as it is known before it is drawn."""
         name = names[index]
-        carry = entered(steps, carry, name)
+        carry = arrived(steps, carry, name)
         posterior, prior = steps.distributions(carry, name)
         if name not in sites:
             drawn = sampled(key)(index, name, posterior, prior, None)

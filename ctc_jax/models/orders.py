@@ -34,9 +34,9 @@ class Generation:
         """Those of the chain's blocks."""
         return self.chain.own(names) if isinstance(self.chain, BlockChain) else None
 
-    def enter(self, carry: Hidden, name: str, own: Any) -> Hidden:
+    def arrive(self, carry: Hidden, name: str, own: Any) -> Hidden:
         """The chain's own way, where it has blocks."""
-        return self.chain.enter(name, carry, own) if isinstance(self.chain, BlockChain) else carry
+        return self.chain.arrive(name, carry, own) if isinstance(self.chain, BlockChain) else carry
 
     def distributions(self, carry: Hidden, name: str) -> tuple[Any, Any]:
         """The prior, twice."""
@@ -74,7 +74,7 @@ class Recurrent(TopDown):
         """Before the first look at the image."""
         return self.features, super().start()
 
-    def enter(self, carry: tuple[Features, Hidden], name: str, own: Any) -> tuple[Features, Hidden]:
+    def arrive(self, carry: tuple[Features, Hidden], name: str, own: Any) -> tuple[Features, Hidden]:
         """Another look."""
         features, hidden = carry
         return self.chain.look(features, hidden), hidden
@@ -121,7 +121,7 @@ class BottomUp:
     def own(self, names: tuple[str, ...]) -> None:
         """There are no blocks."""
 
-    def enter(self, carry: tuple[Features, Latents], name: str, own: None) -> tuple[Features, Latents]:
+    def arrive(self, carry: tuple[Features, Latents], name: str, own: None) -> tuple[Features, Latents]:
         """There are no blocks."""
         return carry
 

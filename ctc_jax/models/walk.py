@@ -44,7 +44,7 @@ class Steps(Protocol):
     def own(self, names: tuple[str, ...]) -> Any:
         """Parameters that neighbors in a group have each for itself: a leaf of all has one more axis, in front."""
 
-    def enter(self, carry: Any, name: str, own: Any) -> Any:
+    def arrive(self, carry: Any, name: str, own: Any) -> Any:
         """What posterior and prior of a latent with these parameters depend on, and what comes of it."""
 
     def distributions(self, carry: Any, name: str) -> tuple[Any, Any]:
@@ -86,7 +86,7 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
             sites |= found
             continue
         for name in names:
-            carry = entered(steps, carry, name)
+            carry = arrived(steps, carry, name)
             posterior, prior = steps.distributions(carry, name)
             rest = None
             if name == steps.names[-1] and batch is not None and not steps.defers:
@@ -105,10 +105,10 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
     return Trace(latents, sites, pixels, 0.0 if batch is None else log_likelihood(pixels, batch, schedule))
 
 
-def entered(steps: Steps, carry: Any, name: str) -> Any:
+def arrived(steps: Steps, carry: Any, name: str) -> Any:
     """Where posterior and prior of a latent are asked for, outside of loops."""
     own = jax.tree.map(lambda leaf: leaf[0], steps.own((name,)))
-    return steps.enter(steps.reach(carry, name), name, own)
+    return steps.arrive(steps.reach(carry, name), name, own)
 
 
 def _site(drawn: Drawn, posterior: Any, prior: MaskedDistribution | None) -> Site:
@@ -135,7 +135,7 @@ def _rolled(steps: Steps, take: Take, carry: Any, names: tuple[str, ...], first:
 
     def step(carry, of_step):
         *at, own = of_step
-        carry = steps.enter(carry, names[0], own)
+        carry = steps.arrive(carry, names[0], own)
         posterior, prior = steps.distributions(carry, names[0])
         drawn = drawn_at(*at, posterior, prior, None)
         return steps.advance(carry, names[0], drawn.latent), _site(drawn, posterior, prior)

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from ctc_jax.data import Batch
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.models.orders import Generation
-from ctc_jax.models.walk import entered
+from ctc_jax.models.walk import arrived
 from tests.models.conftest import assert_same_mean, weights_and_bounds
 
 DRAWS = 2**13
@@ -39,8 +39,8 @@ def evidence_of_one_window(model, params, batch):
     @jax.jit
     def priors(number):
         steps = Generation(model.bound_network(params), len(number))
-        start = entered(steps, steps.start(), first)
-        after = entered(steps, steps.advance(start, first, Masked(number)), second)
+        start = arrived(steps, steps.start(), first)
+        after = arrived(steps, steps.advance(start, first, Masked(number)), second)
         (_, above), (_, below) = steps.distributions(start, first), steps.distributions(after, second)
         return above.log_prob(Masked(number)), below.logits, below.values.loc, below.values.scale
 

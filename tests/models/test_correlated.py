@@ -1,3 +1,4 @@
+import dataclasses
 from functools import partial
 
 import jax
@@ -30,6 +31,24 @@ def test_weights_average_to_probabilities_of_all_images_that_sum_to_one(
     assert_same_mean(total, 1.0)
     bound = found["bound"].log_likelihood - sum(found["bound"].kl.values())
     assert_same_mean(np.asarray(bound) - np.asarray(found["log_weight"]), 0.0)
+
+
+def test_factors_come_after_the_blocks_of_a_deep_model_in_a_loop_or_not(make_model, binary_images):
+    model = make_model("top_down", "gaussian", likelihood_options={"rank": 1}, decoder="1x2", blocks=0)
+    params, found = jax.jit(model.init)(jax.random.key(0)), []
+    for rolled in (False, True):
+        inner = model.network.network.clone(rolled=rolled, parent=None)
+        other = dataclasses.replace(model, network=model.network.clone(network=inner))
+
+        @jax.jit
+        def answers(params, other=other):
+            trace = other.infer(params, jax.random.key(1), binary_images)
+            log_q = sum(site.log_q for site in trace.sites.values())
+            return trace.log_weight, other.joint(params, binary_images, trace.latents).total - log_q
+
+        found += answers(params)
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-4, atol=1e-4)
 
 
 def test_without_loadings_it_is_the_plain_model(make_model, randomize, binary_images):

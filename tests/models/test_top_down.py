@@ -14,7 +14,7 @@ from ctc_jax.errors import ConfigError
 from ctc_jax.gradients import PerSite, ReinMax, StraightThrough
 from ctc_jax.models import ImageSpace
 from ctc_jax.models.orders import Generation
-from ctc_jax.models.walk import entered
+from ctc_jax.models.walk import arrived
 from tests.models.conftest import assert_close, assert_same_mean
 from tests.models.evidence import assert_three_questions_agree, draws_of, evidence_of_one_window, log_mean
 
@@ -100,7 +100,7 @@ def rolled(model):
 def first(chain, count):
     """The block of the first latent."""
     steps = Generation(chain, count)
-    return entered(steps, steps.start(), chain.latents[0])
+    return arrived(steps, steps.start(), chain.latents[0])
 
 
 def test_one_block_without_nonlinearity_is_the_flat_vae(make_model, randomize, one_image):

@@ -10,7 +10,7 @@ from numpyro.distributions import Distribution
 from ctc_jax.data import Batch
 from ctc_jax.distributions import MaskSite
 from ctc_jax.distributions.masked import Masked, MaskedDistribution, standard
-from ctc_jax.models.chain import Amortized, Observed
+from ctc_jax.models.chain import Amortized, BlockChain, GroupedChain, Observed
 from ctc_jax.models.factor_posterior import FactorPosterior
 
 FACTORS = "factors"
@@ -50,9 +50,34 @@ class CorrelatedNetwork(nn.Module):
         """Images as they are, and what the network makes of them."""
         return batch.image, self.network.encode(batch)
 
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The network's, then the factors."""
+        alone = tuple((name,) for name in self.network.latents)
+        return (*(self.network.groups if isinstance(self.network, GroupedChain) else alone), (FACTORS,))
+
+    @property
+    def rolled(self) -> bool:
+        """As the network."""
+        return isinstance(self.network, GroupedChain) and self.network.rolled
+
     def begin(self, count: int) -> Any:
         """The network's own start."""
         return self.network.begin(count)
+
+    def reach(self, name: str, hidden: Any) -> Any:
+        """After the network's last latent pixels but for the factors."""
+        if name == FACTORS:
+            return self.network.pixels(hidden)
+        return self.network.reach(name, hidden) if isinstance(self.network, BlockChain) else hidden
+
+    def own(self, names: tuple[str, ...]) -> Any:
+        """The network's own."""
+        return self.network.own(names) if isinstance(self.network, BlockChain) and FACTORS not in names else None
+
+    def arrive(self, name: str, hidden: Any, own: Any) -> Any:
+        """The network's own."""
+        return hidden if own is None else self.network.arrive(name, hidden, own)
 
     def prior_of(self, name: str, hidden: Any) -> MaskedDistribution | Observed:
         """N(0, I) of the factors."""
@@ -71,10 +96,8 @@ class CorrelatedNetwork(nn.Module):
         return Amortized(FactorPosterior(cholesky), loc)
 
     def advance(self, name: str, hidden: Any, latent: Masked) -> Any:
-        """After the network's last latent pixels but for the factors, and after these the pixels."""
-        if name == FACTORS:
-            return hidden.given(latent.product)
-        return self._after(name, self.network.advance(name, hidden, latent))
+        """The network's own; after the factors the pixels."""
+        return hidden.given(latent.product) if name == FACTORS else self.network.advance(name, hidden, latent)
 
     def weights(self, name: str) -> Float[Array, "entries hidden"]:
         """The network's own."""
@@ -82,11 +105,8 @@ class CorrelatedNetwork(nn.Module):
 
     def enter(self, name: str, hidden: Any, projected: Float[Array, "batch hidden"]) -> Any:
         """As `advance`, of what a linear layer makes of a latent."""
-        return self._after(name, self.network.enter(name, hidden, projected))
+        return self.network.enter(name, hidden, projected)
 
     def pixels(self, hidden: Distribution) -> Distribution:
         """p(x | all latents)."""
         return hidden
-
-    def _after(self, name: str, hidden: Any) -> Any:
-        return self.network.pixels(hidden) if name == self.network.latents[-1] else hidden

@@ -355,7 +355,7 @@ class TopDownNetwork(nn.Module):
         place, number = self._places[names[0]]
         return self.down[place].own(number, len(names))
 
-    def enter(self, name: str, hidden: Features, own: Any) -> Entered:
+    def arrive(self, name: str, hidden: Features, own: Any) -> Entered:
         """Into a block."""
         return self._block(name, own).enter(hidden, own)
 
