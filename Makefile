@@ -44,7 +44,7 @@ site:
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 
 notebook: $(READY)
-	$(BIN)/python -m jupyter execute --inplace notebooks/explore.ipynb
+	$(BIN)/python -m jupyter execute --inplace notebooks/idea.ipynb notebooks/explore.ipynb
 
 clean:
 	rm -rf .venv-*

@@ -1,4 +1,4 @@
-"""What the README, docs/ and the notebook say against what is there: files, config keys, names, commands."""
+"""What the README, docs/ and the notebooks say against what is there: files, config keys, names, commands."""
 
 import ast
 import importlib
@@ -19,7 +19,8 @@ from ctc_jax.options import flatten
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-NOTEBOOK = json.loads((ROOT / "notebooks" / "explore.ipynb").read_text())
+PICTURES = {"notebooks/explore.ipynb": 5, "notebooks/idea.ipynb": 4}
+NOTEBOOKS = {name: json.loads((ROOT / name).read_text())["cells"] for name in PICTURES}
 KEYS = flatten(base.get_config().to_dict())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -38,11 +39,12 @@ def markdown(path: Path) -> str:
     return path.read_text()
 
 
-def notebook_text() -> str:
-    return "\n".join("".join(cell["source"]) for cell in NOTEBOOK["cells"])
+def sources(name: str, *kinds: str) -> str:
+    return "\n".join("".join(cell["source"]) for cell in NOTEBOOKS[name] if cell["cell_type"] in kinds)
 
 
-TEXTS = {**{name_of(path): markdown(path) for path in DOCUMENTS}, "notebooks/explore.ipynb": notebook_text()}
+TEXTS = {name_of(path): markdown(path) for path in DOCUMENTS}
+TEXTS |= {name: sources(name, "markdown", "code") for name in NOTEBOOKS}
 PYTHON = [
     *(
         (f"{name}-{n}", code)
@@ -50,7 +52,7 @@ PYTHON = [
         for n, (kind, code) in enumerate(FENCE.findall(text))
         if kind == "python"
     ),
-    ("notebook", "\n".join("".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code")),
+    *((name, sources(name, "code")) for name in NOTEBOOKS),
 ]
 
 
@@ -143,13 +145,18 @@ def test_the_page_on_running_has_a_table_row_for_each_mode():
         assert re.search(rf"^\| `{name}`", TEXTS["docs/running.md"], re.MULTILINE), name
 
 
-def test_the_notebook_is_committed_executed_without_errors_and_without_paths_of_a_machine():
-    code = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+def test_there_is_no_other_notebook():
+    assert {name_of(path) for path in (ROOT / "notebooks").glob("*.ipynb")} == {*NOTEBOOKS}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_is_committed_executed_without_errors_and_without_paths_of_a_machine(name):
+    code = [cell for cell in NOTEBOOKS[name] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in code)
     outputs = [output for cell in code for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 5
+    assert len(pictures) == PICTURES[name]
     printed = "".join("".join(output.get("text", "")) for output in outputs)
     assert not re.search(r"/(home|tmp|root|work)/", printed)
 
