@@ -93,7 +93,7 @@ def main() -> None:
     notes = [
         f"{len(model.latents)} latents: decoder `{arguments.decoder}`, encoder `{arguments.encoder}`, width "
         f"{arguments.width}, {arguments.batch_size} images, on the backend {jax.default_backend()}. A loop is what "
-        "accelerators take; XLA's CPU backend runs convolutions slowly there, and CPUs take blocks one by one."
+        "accelerators take; CPUs take blocks one by one, for XLA's CPU backend runs wide convolutions slowly in loops."
     ]
     write(arguments.output, "Equal blocks in a loop", {"": rows}, notes)
 
