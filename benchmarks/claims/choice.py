@@ -230,7 +230,8 @@ def main() -> None:
         notes = [NOTE]
         for label, run in first.items():
             notes += copy_pictures(run, output.with_suffix(""), PICTURES, label)
-        write(output, f"Where a choice is the right latent: {name}", made, notes)
+        tables = {heading: rows for heading, rows in made.items() if rows}
+        write(output, f"Where a choice is the right latent: {name}", tables, notes)
 
 
 NOTE = (
