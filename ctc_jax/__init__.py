@@ -3,9 +3,10 @@
 from typing import Any
 
 from ctc_jax.sums import keep_sums_right
+from ctc_jax.version import VERSION
 
 __all__ = ["Run", "load"]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 keep_sums_right()
 

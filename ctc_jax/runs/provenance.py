@@ -1,4 +1,4 @@
-"""Where a run came from: commit, versions, devices, command. Tests: tests/runs/test_provenance.py."""
+"""Where a run came from: commit, versions, devices, command. Tests: tests/runs/test_directory.py."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-import ctc_jax
+from ctc_jax.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpyro", "numpy", "ml_collections")
 
@@ -35,7 +35,7 @@ def provenance(command: list[str]) -> dict[str, Any]:
         "git_dirty": dirty,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {"ctc_jax": ctc_jax.__version__, **{name: metadata.version(name) for name in PACKAGES}},
+        "versions": {"ctc_jax": VERSION, **{name: metadata.version(name) for name in PACKAGES}},
         "backend": jax.default_backend(),
         "devices": [device.device_kind for device in jax.devices()],
         "cpu_count": os.cpu_count(),
