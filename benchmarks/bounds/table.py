@@ -40,7 +40,7 @@ CIFAR = (
 )
 TABLES = {
     "cifar": Table(
-        "CIFAR-10: four likelihoods on one hierarchy, ctc also with autoregressive channel means",
+        "CIFAR-10: likelihoods on one hierarchy, ctc also with autoregressive channel means",
         (
             *(f"configs/cifar_{name}.py:cpu" for name in LIKELIHOODS),
             "configs/cifar_ctc.py:cpu,likelihood.ctc.autoregressive=True",
