@@ -121,13 +121,16 @@ def summary(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def tables(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str, list[dict]]:
-    """By heading: a row for each name.
+    """By heading: a row for each name; nothing where no run has any of its figures.
 
     Args:
       rows: figures of the test set by name and seed.
     """
     made = {}
+    known = {key for by_seed in rows.values() for figures in by_seed.values() for key in figures}
     for heading, columns in TABLES.items():
+        if not known.intersection(columns.values()):
+            continue
         made[heading] = []
         for name, by_seed in rows.items():
             line = {"row": name, "seeds": len(by_seed)}
