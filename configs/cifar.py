@@ -41,7 +41,7 @@ SMALL = {
     "evaluate.importance_samples": 5,
 }
 PRESETS = {
-    # Two CPU cores, about ten minutes with the evaluation. Small batches, because so few images are seen.
+    # Two CPU cores: ten minutes of training, two of evaluation. Small batches, because so few images are seen.
     "cpu": {
         **SMALL,
         "model.ctc_hierarchy.channels": 8,
