@@ -10,6 +10,7 @@ import ctc_jax
 from configs import base
 from ctc_jax import runs, training
 from ctc_jax.errors import ConfigError, UserError
+from ctc_jax.evaluation.even_rows import even_batch
 from ctc_jax.saved_run import describe_images
 
 
@@ -112,7 +113,7 @@ def test_latents_are_improved_and_sampled_by_the_config_s_method_or_another(work
 def test_the_gap_is_that_of_the_evaluation(workdir):
     run = ctc_jax.load(workdir)
     options = {"gap_steps": 3, "importance_samples": 5, "annealed_temperatures": 2, "annealed_leapfrogs": 1}
-    found = run.gap(run.dataset.test.images[:2], **options)
+    found = run.gap(even_batch(run.dataset.test, 2).image, **options)
     numbers = run.evaluate({**run.config.evaluate.to_dict(), "gap_images": 2, **options})
     for name in ("annealed_bound", "best_elbo", "elbo", "approximation", "amortization"):
         assert numbers[f"gap/{name}_nats"] == pytest.approx(getattr(found, name).mean(), rel=1e-5)
@@ -124,7 +125,7 @@ def test_the_config_s_method_is_tried_on_as_many_images_as_are_asked_for(workdir
     run = ctc_jax.load(workdir)
     run.config.inference = {"name": "mala", "chains": 2, "warmup": 1, "draws": 4, "mala": {"step_size": 0.01}}
     numbers = run.evaluate({**run.config.evaluate.to_dict(), "inference_images": 3}, pictures=tmp_path)
-    found = run.infer(run.dataset.test.images[:3])
+    found = run.infer(even_batch(run.dataset.test, 3).image)
     assert numbers["inference/mala/gain_nats"] == pytest.approx(found.gain.mean(), rel=1e-4)
     assert numbers["inference_images"] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["refinement.png"]

@@ -10,6 +10,7 @@ from ctc_jax.data import Dataset, Split
 from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation.annealed import annealed_statistics
+from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.evaluation.options import SECTION, read_options
 from ctc_jax.inference import AnnealingOptions
 from tests.models.conftest import binary_images, make_model, randomize
@@ -25,10 +26,10 @@ def test_it_is_the_evidence_by_quadrature_and_brackets_the_model_s_own_images(ma
     numbers = annealed_statistics(model, params, split, images=10, options=options, seed=0)
     grid = jnp.linspace(-8.0, 8.0, 801)
     joint = jax.jit(jax.vmap(lambda z: model.joint(params, binary_images, {"z": Masked(jnp.full((16, 1), z))}).total))
-    evidence = logsumexp(np.float64(joint(grid)), axis=0) + np.log(grid[1] - grid[0])
+    evidence = (logsumexp(np.float64(joint(grid)), axis=0) + np.log(grid[1] - grid[0]))[even_rows(16, 10)]
     assert numbers["annealed_images"] == 10
-    np.testing.assert_allclose(numbers["annealed_bound_nats"], evidence[:10].mean(), atol=0.05)
-    np.testing.assert_allclose(numbers["annealed_bound_bpd"], -evidence[:10].mean() / (4 * np.log(2)), atol=0.02)
+    np.testing.assert_allclose(numbers["annealed_bound_nats"], evidence.mean(), atol=0.05)
+    np.testing.assert_allclose(numbers["annealed_bound_bpd"], -evidence.mean() / (4 * np.log(2)), atol=0.02)
     assert abs(numbers["annealed_own/gap_nats"]) < 0.1
     between = numbers["annealed_own/upper_nats"] - numbers["annealed_own/lower_nats"]
     assert numbers["annealed_own/gap_nats"] == pytest.approx(between, abs=1e-5)
@@ -42,8 +43,8 @@ def test_masks_alone_are_annealed_to_the_evidence_by_enumeration(make_model, ran
     numbers = annealed_statistics(model, params, split, images=10, options=options, seed=0)
     masks = jnp.asarray(list(itertools.product((0.0, 1.0), repeat=3)))[:, None] + jnp.zeros((8, 16, 3))
     joint = jax.jit(jax.vmap(lambda m: model.joint(params, binary_images, {"z": Masked(jnp.ones((16, 3)), m)}).total))
-    evidence = logsumexp(np.float64(joint(masks)), axis=0)
-    np.testing.assert_allclose(numbers["annealed_bound_nats"], evidence[:10].mean(), atol=0.05)
+    evidence = logsumexp(np.float64(joint(masks)), axis=0)[even_rows(16, 10)]
+    np.testing.assert_allclose(numbers["annealed_bound_nats"], evidence.mean(), atol=0.05)
     assert abs(numbers["annealed_own/gap_nats"]) < 0.1
     assert numbers["annealed_acceptance"] == pytest.approx(1.0)
 
