@@ -22,12 +22,14 @@ class Table(NamedTuple):
       configs: as `finished_runs.finish` takes them.
       references: published rows, whose column "source" says how the figure is known.
       bits: whether bits per dimension are the customary unit.
+      pictures: whether the page shows samples.
     """
 
     title: str
     configs: tuple[str, ...]
     references: tuple[dict, ...]
     bits: bool
+    pictures: bool = True
 
 
 READ, RECALLED = "V: read in the source", "M: from memory, not confirmed"
@@ -56,6 +58,7 @@ TABLES = {
         ),
         CIFAR,
         True,
+        pictures=False,
     ),
     "mnist": Table(
         "MNIST, binarized: the one-layer VAE",
@@ -123,7 +126,8 @@ def main() -> None:
     for config in arguments.configs or table.configs:
         run = finish(config, arguments.workdirs, overrides)
         rows.append(row(run, table.bits))
-        pictures += copy_pictures(run, output.with_suffix(""), ("mean_and_samples",))
+        if table.pictures:
+            pictures += copy_pictures(run, output.with_suffix(""), ("mean_and_samples",))
     notes = [
         "Test set, each image once. Bound: ELBO, one sample an image; importance bound: K samples, its standard error "
         "over the images. Published figures are of larger models and budgets where they say so; source says how the "

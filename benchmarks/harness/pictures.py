@@ -13,7 +13,7 @@ from PIL import Image
 
 from ctc_jax.run import Run
 
-COLORS = 96
+COLORS = 80
 MOST_BYTES = 150_000
 
 

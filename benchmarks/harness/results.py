@@ -41,7 +41,7 @@ def write(output: Path, title: str, tables: Mapping[str, Sequence[Mapping[str, A
     machine, command = describe(), shlex.join(["python", "-m", module, *sys.argv[1:]])
     output.parent.mkdir(parents=True, exist_ok=True)
     content = {"command": command, "machine": machine, "tables": tables, "notes": list(notes)}
-    output.write_text(json.dumps(content, indent=1) + "\n")
+    output.write_text(json.dumps(content) + "\n")
     parts = [f"# {title}", f"    {command}", sentence(machine) + "."]
     for heading, rows in tables.items():
         parts += [f"## {heading}"] if heading else []

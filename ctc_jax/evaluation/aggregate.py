@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ctc_jax.data import Batch, Split, evaluation_batches
-from ctc_jax.evaluation.even_rows import even_batch
+from ctc_jax.evaluation.even_rows import even_rows
 from ctc_jax.models import Model, Params
 
 PERMUTATIONS = 200
@@ -39,9 +39,8 @@ def aggregate_statistics(model: Model, params: Params, split: Split, *, images: 
       `aggregate_p_value/<layer>`: the chance of one as large if both sets were of one law, by permutations.
     """
     key_posterior, key_prior = jax.random.split(jax.random.key(seed))
-    some = even_batch(split, images)
-    images, encoded = len(some.image), []
-    split = replace(split, images=np.asarray(some.image), labels=np.asarray(some.label))
+    rows, encoded = even_rows(len(split), images), []
+    images, split = len(rows), replace(split, images=split.images[rows], labels=split.labels[rows])
     for batch, weight, first in evaluation_batches(split, CHUNK):
         drawn = jax.device_get(_encoded(model, params, jax.random.fold_in(key_posterior, first), batch))
         encoded.append({name: of[weight > 0] for name, of in drawn.items()})

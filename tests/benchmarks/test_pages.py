@@ -11,10 +11,10 @@ FILES = [path for path in RESULTS.rglob("*") if path.is_file()]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
 
-def test_no_file_is_above_150_kb_and_all_together_are_below_6_mb():
+def test_no_file_is_above_150_kb_and_all_together_are_below_5_mb():
     sizes = {path: path.stat().st_size for path in FILES}
     assert {name: size for name, size in sizes.items() if size > MOST_BYTES} == {}
-    assert sum(sizes.values()) <= 6_000_000
+    assert sum(sizes.values()) <= 5_000_000
 
 
 def test_every_kept_picture_is_shown_by_a_page_and_every_shown_one_is_kept():

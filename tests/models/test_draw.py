@@ -198,7 +198,7 @@ def test_a_loop_draws_what_steps_one_by_one_do(make_model, randomize, binary_ima
     else:
         fields["rolled"] = True
     other = dataclasses.replace(model, network=network(**fields))
-    params = randomize(jax.jit(model.init)(jax.random.key(0)))
+    params = randomize(jax.jit(model.init)(jax.random.key(0)), 0.5)
     jax.tree.map(np.testing.assert_array_equal, model.init(jax.random.key(0)), other.init(jax.random.key(0)))
 
     def answers(model):

@@ -78,18 +78,21 @@ def test_the_three_questions_agree(build, one_image, changes):
 @pytest.mark.parametrize("families", ["lwta,gaussian", pytest.param("ctc_relu,ctc_pool", marks=SLOW)])
 def test_the_kl_of_each_block_has_the_mean_of_its_log_ratio(build, one_image, families):
     model, params = build(families=families, channels=2, decoder="1x1,2x2")
+    apart = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: 3.0 * leaf if any(key.key == "of_posterior" for key in path) else leaf, params
+    )
 
     @jax.jit
     @jax.vmap
     def one(key):
-        sites = model.infer(params, key, one_image).sites
+        sites = model.infer(apart, key, one_image).sites
         return {name: (site.kl[0], site.log_q[0] - site.log_prior[0]) for name, site in sites.items()}
 
     found = jax.device_get(one(jax.random.split(jax.random.key(3), 2**12)))
     assert list(found) == ["1x1.1", "2x2.1", "2x2.2"]
     for exact, ratio in found.values():
         assert_same_mean(exact - ratio, 0.0)
-        assert np.abs(exact).max() > 1e-3
+        assert np.abs(exact).max() > 0.01
 
 
 def rolled(model):
