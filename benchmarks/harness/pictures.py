@@ -11,10 +11,12 @@ from typing import Any
 
 from PIL import Image
 
+from ctc_jax.reporting.pictures import LABEL_HEIGHT
 from ctc_jax.run import Run
 
 COLORS = 80
 MOST_BYTES = 150_000
+MOST_BYTES_OF_A_RUN = 45_000
 
 
 def compress(source: Path | io.BytesIO, target: Path) -> None:
@@ -61,6 +63,15 @@ def copy_pictures(run: Run, directory: Path, names: Sequence[str], label: str = 
         if source.exists():
             copy = directory / f"{file_name(label)}-{name}.png"
             compress(source, copy)
+            _fewer_rows(copy)
             words = name.replace("_", " ")
             lines.append(f"{label}, {words}:\n\n![{words}]({directory.name}/{copy.name})")
     return lines
+
+
+def _fewer_rows(path: Path) -> None:
+    """Keeps the upper half of a picture's rows, under its labels, where the file is large: photographs are."""
+    if path.stat().st_size > MOST_BYTES_OF_A_RUN:
+        with Image.open(path) as opened:
+            upper = opened.crop((0, 0, opened.width, (opened.height + LABEL_HEIGHT) // 2))
+        upper.save(path, "PNG", optimize=True)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from benchmarks.harness import pictures
 from benchmarks.harness.pictures import COLORS, compress, copy_pictures, file_name, save_figure
+from ctc_jax.reporting.pictures import mean_and_samples
 
 
 def test_a_picture_keeps_its_size_and_nearly_its_colors(tmp_path):
@@ -41,6 +42,25 @@ def test_a_runs_pictures_are_copied_and_shown_where_there_are_any(tmp_path):
     lines = copy_pictures(run, tmp_path / "page", ("samples", "one_code"), "ctc, gaussian levels")
     assert lines == ["ctc, gaussian levels, one code:\n\n![one code](page/ctc-gaussian-levels-one_code.png)"]
     assert [path.name for path in (tmp_path / "page").iterdir()] == ["ctc-gaussian-levels-one_code.png"]
+
+
+def test_a_large_picture_of_a_run_keeps_the_upper_half_of_its_rows(tmp_path, monkeypatch):
+    samples = tmp_path / "run" / "samples"
+    samples.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    whole = mean_and_samples(images, np.repeat(images[:, None], 3, axis=1), levels=256)
+    Image.fromarray(whole).save(samples / "one_code.png")
+    run = SimpleNamespace(workdir=tmp_path / "run")
+    copy_pictures(run, tmp_path / "page", ("one_code",), "ctc")
+    with Image.open(tmp_path / "page" / "ctc-one_code.png") as kept:
+        assert kept.size == whole.shape[1::-1]
+    monkeypatch.setattr(pictures, "MOST_BYTES_OF_A_RUN", 100)
+    copy_pictures(run, tmp_path / "page", ("one_code",), "ctc")
+    with Image.open(tmp_path / "page" / "ctc-one_code.png") as kept:
+        upper = np.asarray(kept.convert("RGB")).astype(int)
+    two_rows = mean_and_samples(images[:2], np.repeat(images[:2, None], 3, axis=1), levels=256)
+    assert upper.shape == (two_rows.shape[0], whole.shape[1], 3)
+    assert np.abs(upper - two_rows).mean() < 20  # few colors; other noise differs by 85
 
 
 def test_a_figure_is_written_as_it_was_drawn(tmp_path):
