@@ -4,12 +4,13 @@ Runs are made by launch.py, resumed when broken off, reused when finished. Furth
 binarization has to be had first: docs/data.md says how.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.finished_runs import finish, last, training_figures
+from benchmarks.harness.finished_runs import finish, finished, last, name_of, training_figures
 from benchmarks.harness.machine import ROOT, limit_threads
 from benchmarks.harness.results import parser, write
 from ctc_jax.posteriors import REGISTRY
@@ -47,16 +48,22 @@ def main() -> None:
     flags.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     flags.add_argument("--steps", type=int, default=20_000)
     flags.add_argument("--workdirs", type=Path, default=ROOT / "runs" / "benchmarks", help="directory of the runs")
+    flags.add_argument("--tabulate", action="store_true", help="train nothing: the seeds of each family that are done")
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
     shared = f"model.features=1,train.steps={arguments.steps}"
+    runs = {name: [] for name in arguments.posteriors}
     # All families of a seed, then the next, so that a table broken off has whole rows.
-    runs = {
-        (name, seed): finish(f"{CONFIG},{shared},posterior.name={name},seed={seed}", arguments.workdirs, overrides)
-        for seed in arguments.seeds
-        for name in arguments.posteriors
-    }
-    rows = [row(name, [runs[name, seed] for seed in arguments.seeds]) for name in arguments.posteriors]
+    for seed in arguments.seeds:
+        for name in arguments.posteriors:
+            config = f"{CONFIG},{shared},posterior.name={name},seed={seed}"
+            if not arguments.tabulate:
+                runs[name].append(finish(config, arguments.workdirs, overrides))
+            elif (run := finished(arguments.workdirs / name_of(config))) is not None:
+                runs[name].append(run)
+    rows = [row(name, done) for name, done in runs.items() if done]
+    if not rows:
+        sys.exit(f"error: no finished run in {arguments.workdirs}; without --tabulate they are made")
     note = (
         "Test set, each image once; means over seeds. Networks of 2 x 200 tanh units and 50 latents, the options of "
         "each family as they are. Published: the order of families on a larger, convolutional network, trained for "

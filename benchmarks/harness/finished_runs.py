@@ -13,6 +13,7 @@ import jax
 import ctc_jax
 from benchmarks.harness.machine import ROOT
 from ctc_jax.errors import SAVED_EXIT_CODE
+from ctc_jax.reporting import is_done
 from ctc_jax.run import Run
 
 # Before a change KEY=VALUE; a value may have commas of its own.
@@ -46,6 +47,14 @@ def finish(config: str, root: Path, overrides: Sequence[str] = ()) -> Run:
     if code := subprocess.run([sys.executable, "launch.py", *arguments], cwd=ROOT, check=False).returncode:
         sys.exit(code if code == SAVED_EXIT_CODE else f"error: {config} failed; its run is {workdir}")
     return ctc_jax.load(workdir)
+
+
+def finished(workdir: Path) -> Run | None:
+    """The run of a directory, where it is trained and evaluated."""
+    if not (workdir / "metrics.jsonl").exists():
+        return None
+    run = ctc_jax.load(workdir)
+    return run if is_done(run.history, run.config.train.steps) else None
 
 
 def last(run: Run, split: str) -> Mapping[str, Any]:

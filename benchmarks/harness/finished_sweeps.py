@@ -8,10 +8,9 @@ from typing import Any
 
 import ml_collections
 
-import ctc_jax
+from benchmarks.harness import finished_runs
 from benchmarks.harness.machine import ROOT
 from ctc_jax.errors import SAVED_EXIT_CODE
-from ctc_jax.reporting import is_done
 from ctc_jax.run import Run
 from ctc_jax.sweeps.expand import load_sweep
 
@@ -53,10 +52,8 @@ def finished(
     for trial in load_sweep(str(ROOT / sweep), base).trials:
         overrides, workdir = dict(trial.overrides), root / trial.name
         seed = overrides.pop("seed")
-        if (workdir / "metrics.jsonl").exists():
-            loaded = ctc_jax.load(workdir)
-            if is_done(loaded.history, loaded.config.train.steps):
-                found.setdefault(row_name(overrides), {})[seed] = loaded
+        if (run := finished_runs.finished(workdir)) is not None:
+            found.setdefault(row_name(overrides), {})[seed] = run
     if not found:
         sys.exit(f"error: no finished run in {root}; without --tabulate they are made")
     return found

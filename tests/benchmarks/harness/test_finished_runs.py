@@ -1,6 +1,10 @@
+import json
+from types import SimpleNamespace
+
 import pytest
 
-from benchmarks.harness.finished_runs import name_of
+from benchmarks.harness import finished_runs
+from benchmarks.harness.finished_runs import finished, name_of
 
 
 @pytest.mark.parametrize(
@@ -15,3 +19,14 @@ from benchmarks.harness.finished_runs import name_of
 )
 def test_a_run_is_named_after_its_file_preset_and_changes(config, name):
     assert name_of(config) == name
+
+
+def test_a_run_that_is_not_made_or_not_evaluated_is_not_finished(tmp_path, monkeypatch):
+    history = [{"split": "train", "step": 5}]
+    assert finished(tmp_path) is None
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(history[0]))
+    run = SimpleNamespace(history=history, config=SimpleNamespace(train=SimpleNamespace(steps=5)))
+    monkeypatch.setattr(finished_runs.ctc_jax, "load", lambda path: run if path == tmp_path else None)
+    assert finished(tmp_path) is None
+    history.append({"split": "test", "step": 5})
+    assert finished(tmp_path) is run
