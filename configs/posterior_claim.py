@@ -18,18 +18,18 @@ SHARED = {
     "model.latents": 32,
     "model.features": 8,  # with 4, masks have too little to see: after 4,000 steps ctc is behind the logistic
     "model.activation": "relu",
-    "train.steps": 5_000,
+    "train.steps": 2_500,
     "train.batch_size": 64,
     "train.learning_rate": 2e-3,
     "train.clip_norm": 1_000.0,
-    "train.evaluate_every": 5_000,
+    "train.evaluate_every": 2_500,
     "train.checkpoint_every": 2_500,
     "train.picture_every": 0,
     "evaluate.importance_samples": 2,
     "evaluate.quality_samples": 2_000,
 }
 PRESETS = {
-    "shapes": {"data.name": "shapes"},
+    "shapes": {"data.name": "shapes", "train.steps": 5_000, "train.evaluate_every": 5_000},
     "fashion": {"data.name": "fashion_mnist"},
     "cifar10": {"data.name": "cifar10"},
 }
