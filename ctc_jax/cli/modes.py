@@ -23,7 +23,8 @@ from ctc_jax.cli import interrupts
 from ctc_jax.data import Dataset
 from ctc_jax.errors import SAVED_EXIT_CODE, ConfigError, UserError, choose
 from ctc_jax.models import Params
-from ctc_jax.reporting import REPORT, MetricWriter, is_done, read_history, write_report
+from ctc_jax.options import flatten
+from ctc_jax.reporting import REPORT, MetricWriter, is_done, overview, read_history, write_report
 from ctc_jax.reporting.latent_groups import grouped
 from ctc_jax.reporting.units import describe
 from ctc_jax.run import Run, load
@@ -68,7 +69,7 @@ def execute(
         interrupts.noted() as signals,
         runs.claim(workdir, config.to_dict(), free=free, defaults=defaults) as claimed,
     ):
-        work = _Work(config, claimed, signals, command)
+        work = _Work(config, claimed, signals, command, defaults)
         try:
             codes = (stage(work) for stage in stages)
             return next((code for code in codes if code is not None), 0)
@@ -106,6 +107,7 @@ class _Work:
       workdir: the claimed directory.
       signals: whether the user asks to end.
       command: the command line.
+      defaults: of the config, by dotted key.
       dataset: the run's data, where training has loaded them.
       evaluated: whether the test figures are written already.
     """
@@ -114,6 +116,7 @@ class _Work:
     workdir: Path
     signals: interrupts.Interrupts
     command: list[str]
+    defaults: Mapping[str, Any]
     dataset: Dataset | None = None
     evaluated: bool = False
 
@@ -192,16 +195,20 @@ def _report(work: _Work) -> None:
     history = read_history(workdir)
     tested = [line for line in history if line["split"] == "test"]
     summary = {name: value for name, value in (tested or [{}])[-1].items() if name not in ("step", "split")}
+    config, provenance = runs.read_config(workdir), runs.read_json(workdir / "provenance.json")
+    space, _ = read_images(workdir)
     path = workdir / REPORT
     write_report(
         path,
         title=workdir.name,
         summary=summary,
         history=history,
-        config=runs.read_config(workdir),
-        provenance=runs.read_json(workdir / "provenance.json"),
+        config=config,
+        provenance=provenance,
         pictures=evaluation.captioned(workdir / "samples"),
         notes=evaluation.notes(summary),
+        defaults=work.defaults,
+        about=overview(flatten(config), space.shape, space.bits, history, provenance),
     )
     print(f"report: {path}")
 

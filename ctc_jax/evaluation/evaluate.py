@@ -89,6 +89,7 @@ def evaluate(
         **_quality(model, params, split, options.quality_samples, reference, levels, seed),
         **_copying(model, params, split, options.copying_samples, reference, levels, seed, pictures),
         "images": len(split),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
     }
 
 

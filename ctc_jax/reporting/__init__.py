@@ -2,6 +2,7 @@
 
 from ctc_jax.reporting.curves import draw_curves
 from ctc_jax.reporting.options import SECTION, ReportOptions
+from ctc_jax.reporting.overview import overview
 from ctc_jax.reporting.page import REPORT, Picture, write_report
 from ctc_jax.reporting.pictures import grid, labeled_rows, mean_and_samples, pair_grid, save_bytes, save_gif, save_png
 from ctc_jax.reporting.progress import Progress
@@ -21,6 +22,7 @@ __all__ = [
     "is_done",
     "labeled_rows",
     "mean_and_samples",
+    "overview",
     "pair_grid",
     "read_history",
     "save_bytes",

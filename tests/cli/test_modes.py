@@ -9,6 +9,7 @@ from ctc_jax import training
 from ctc_jax.cli import interrupts, modes
 from ctc_jax.errors import UserError
 from ctc_jax.models import ImageSpace
+from ctc_jax.options import flatten
 from ctc_jax.run import Run
 
 
@@ -30,7 +31,9 @@ def work(tmp_path):
     config.report.tensorboard = False
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     (tmp_path / "provenance.json").write_text("{}")
-    return modes._Work(config, tmp_path, interrupts.Interrupts(), ["launch.py"])
+    images = {"shape": [8, 8, 1], "bits": 8, "classes": 0, "mean": [], "fingerprint": ""}
+    (tmp_path / "images.json").write_text(json.dumps(images))
+    return modes._Work(config, tmp_path, interrupts.Interrupts(), ["launch.py"], flatten(base.get_config().to_dict()))
 
 
 @pytest.mark.parametrize(("mode", "drawn", "tested"), [("evaluate", 1, 1), ("sample", 1, 0), ("report", 0, 0)])
@@ -49,7 +52,9 @@ def test_the_stages_of_a_mode_restore_the_run_once(work, monkeypatch, mode, draw
     assert (len(loads), len(pictures)) == (drawn, drawn)
     lines = (work.workdir / "metrics.jsonl").read_text().splitlines() if tested else []
     assert [json.loads(line)["split"] for line in lines] == ["test"] * tested
-    assert (work.workdir / "report.html").is_file()
+    page = (work.workdir / "report.html").read_text()
+    assert "conv_vae" in page
+    assert "differs from the defaults" in page  # TensorBoard is off
 
 
 def test_platforms_that_are_not_there_are_told_in_one_line(monkeypatch):

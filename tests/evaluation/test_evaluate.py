@@ -44,6 +44,7 @@ def test_every_promised_number_is_there_and_finite(found):
         "sharpness/means",
         "sharpness/data",
         "images",
+        "parameters",
     }
     assert np.isfinite(list(found.values())).all()
 
@@ -56,7 +57,7 @@ def test_bounds_are_those_of_the_whole_split(found, scaled, scaled_params, binar
     # The error of a mean over images: sample variance, n - 1 in the denominator.
     variance = np.sum((bounds - bounds.mean()) ** 2) / 10
     assert found["importance_bound_standard_error_nats"] == pytest.approx(np.sqrt(variance / 11), rel=1e-4)
-    assert (found["importance_samples"], found["images"]) == (32, 11)
+    assert (found["importance_samples"], found["images"], found["parameters"]) == (32, 11, 16)
 
 
 def test_a_single_image_has_every_number_but_a_standard_error(found, scaled, scaled_params, binary_split):

@@ -22,6 +22,10 @@ class Reader(html.parser.HTMLParser):
         if tag not in ("meta", "img"):
             self.open.append(tag)
 
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.extend(attrs)
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
@@ -40,9 +44,11 @@ def report(tmp_path):
         summary={"bound_bpd": 4.81234, "data": "cifar10"},
         history=[{"step": 1, "split": "train", "bound_bpd": 5.0}],
         config={"seed": 3, "likelihood": {"name": "ctc", "nested": {"deep": [1, 2]}}},
-        provenance={"command": 'python launch.py --config="a b"', "git": {"dirty": True}},
+        defaults={"seed": 3, "likelihood.name": "logistic", "likelihood.nested.deep": [1, 2]},
+        provenance={"command": ["python", "launch.py", "--config=a b"], "git": {"dirty": True}},
         pictures=[Picture("Samples <b>", tmp_path / "a.png"), Picture("Moving", tmp_path / "a.gif")],
         notes=["masks of level_1 < all"],
+        about={"data": "cifar10, 32 x 32 x 3"},
     )
     reader = Reader()
     reader.feed((tmp_path / "report.html").read_text())
@@ -53,7 +59,8 @@ def test_page_is_well_formed_and_refers_to_nothing_outside(report):
     reader, _ = report
     assert reader.open == []
     assert not {"script", "link", "iframe", "object", "base"} & set(reader.tags)
-    references = [value for name, value in reader.attributes if name in ("src", "href", "srcset", "data", "action")]
+    names = ("src", "href", "xlink:href", "srcset", "data", "action")
+    references = [value for name, value in reader.attributes if name in names]
     assert references
     assert all(re.match("data:image/(png|gif);base64,", value) for value in references)
     style = "".join(reader.text)
@@ -75,10 +82,14 @@ def test_numbers_config_and_command_are_there_in_order(report):
     places = [
         text.index(piece)
         for piece in (
+            "data cifar10, 32 x 32 x 3",
             "4.812 bpd",
             "masks of level_1 < all",
             "Samples <b>",
-            'python launch.py --config="a b"',
+            "python launch.py '--config=a b'",
+            "likelihood.name ctc logistic",
+            "2 keys at their defaults",
+            "seed 3",
             "likelihood.nested.deep [1, 2]",
             "git.dirty true",
         )
