@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.gradients.hierarchy import CHOSEN, HELD, WithoutGradient, by_depth, draw, figures
+from benchmarks.gradients.hierarchy import by_depth, figures
+from benchmarks.gradients.hierarchy_candidates import CHOSEN, HELD, WithoutGradient, draw
 from benchmarks.gradients.statistics import Draws
 from configs import mnist_hierarchy
 from ctc_jax import training

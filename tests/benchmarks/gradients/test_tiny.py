@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.gradients import tiny
-from benchmarks.gradients.hierarchy import CHOSEN, SETTINGS, draw
+from benchmarks.gradients.hierarchy_candidates import CHOSEN, SETTINGS, draw
 from configs import mnist_hierarchy
 from ctc_jax import training
 from ctc_jax.data import Batch
