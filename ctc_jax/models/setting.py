@@ -63,6 +63,14 @@ class SharedOptions(Options):
     activation: str = option("silu", "the nonlinearity", choices=tuple(activation.REGISTRY))
     negative_slope: float = option(0.01, "of leaky_relu")
 
+    def check(self) -> None:
+        """Refuses a slope that no nonlinearity has."""
+        default = SharedOptions.negative_slope
+        if self.negative_slope != default and self.activation != "leaky_relu":
+            raise OptionError(
+                "negative_slope", self.negative_slope, f"{default}, unless model.activation is leaky_relu"
+            )
+
     @property
     def decoder(self) -> int | None:
         """Blocks of the decoder; None where nothing tells them apart from the encoder's."""

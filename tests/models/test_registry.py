@@ -108,6 +108,8 @@ def test_gates_have_no_alternatives_to_pool(make_model, latent):
 
 def test_the_slope_of_the_leaky_rectifier_reaches_the_network(make_model):
     assert make_model("mlp_vae", activation="leaky_relu", negative_slope=0.3).network.activation.slope == 0.3
+    words = r"^config\.model\.negative_slope is 0\.3; allowed: 0\.01, unless model\.activation is leaky_relu$"
+    refused(make_model, words, "mlp_vae", activation="relu", negative_slope=0.3)
 
 
 @pytest.mark.parametrize(
