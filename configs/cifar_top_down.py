@@ -16,6 +16,7 @@ DEEP = {
     "train.skip_factor": 8.0,
 }
 CPU = {**cifar.SMALL, "model.top_down.decoder": "4x1,8x2,16x3", "model.top_down.channels": 8}
+ADAM = {"train.optimizer": "adamw", "train.learning_rate": 2e-4, "train.beta2": 0.9, "train.weight_decay": 0.01}
 PUBLISHED = {
     "model.width": 384,
     "model.features": 128,
@@ -23,13 +24,13 @@ PUBLISHED = {
     "model.top_down.encoder": "1x3,4x4,8x7,16x7,32x12",
     "model.top_down.resampling": "mean",
     "likelihood.ctc.autoregressive": True,
+    **ADAM,
+    "train.schedule": "constant",
+    "train.warmup_steps": 100,
+    "train.clip_norm": 200.0 * 32 * 32 * 3,  # published of a loss in nats a dimension
     "train.steps": 1_100_000,
     "train.batch_size": 32,
-    "train.learning_rate": 2e-4,
-    "train.optimizer": "adamw",
-    "train.weight_decay": 0.01,
-    "train.beta2": 0.9,
-    "train.ema_decay": 0.9998,
+    "train.ema_decay": 0.9999,
 }
 LADDER = {"model.top_down.decoder": "1x1,2x1,4x1,8x1,16x1", "model.top_down.merge": "product"}
 
