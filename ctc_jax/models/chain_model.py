@@ -15,7 +15,7 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.gradients import AbstractEstimator, Pathwise, PerSite
 from ctc_jax.models.chain import CanvasChain, Chain, PathChain
 from ctc_jax.models.estimated_bound import estimated_bound
-from ctc_jax.models.joint_path import joined, walk_and_move
+from ctc_jax.models.joint_path import walk_and_move
 from ctc_jax.models.model import Params
 from ctc_jax.models.orders import BottomUp, Generation, TopDown
 from ctc_jax.models.painting import painted
@@ -83,10 +83,10 @@ class ChainModel:
             steps = self.inference(chain, batch)
             # The first of a group meets every layer, and a loop makes no parameters.
             steps.groups = tuple(names[:1] for names in steps.groups)
-            trace = walk(steps, centered)
             if _has_path(chain):
-                chain.trajectory.meet(joined(trace.latents, chain), chain.trajectory_features(steps.features))
-            return trace.pixels
+                numbers = jnp.zeros((1, chain.trajectory.latents))
+                chain.trajectory.meet(numbers, chain.trajectory_features(steps.features))
+            return walk(steps, centered).pixels
 
         params = self.network.init(key, method=meet_every_layer)["params"]
         learned = {
@@ -114,7 +114,7 @@ class ChainModel:
         if _has_path(chain) and (key is not None or given):
             if given:
                 raise NotImplementedError(f"{type(chain.trajectory).__name__} knows the density of its own draws alone")
-            return walk_and_move(chain, key, batch, schedule)
+            return walk_and_move(self.inference(chain, batch, schedule), key, batch, schedule)
         take = centered if key is None else sampled(key)
         take = as_given(given, take) if given else take
         return walk(self.inference(chain, batch, schedule), take, batch, schedule)

@@ -28,12 +28,16 @@ class ConvDraw(ModelOptions):
 
         Raises:
           OptionError: the image cannot be halved so often.
-          ConfigError: a posterior that needs log p(x, z).
+          ConfigError: a posterior of one latent alone.
         """
         check_halving(setting.space.shape, self.levels)
         draw.check_posterior(setting)
+        height, width, _ = setting.space.shape
+        positions = (height >> self.levels) * (width >> self.levels)
+        posterior, trajectory = setting.posterior.together(self.glimpses * positions * self.channels)
         network = ConvDrawNetwork(
-            posterior=setting.posterior(self.channels).clone(gain=0.1),
+            posterior=posterior(self.channels).clone(gain=0.1),
+            trajectory=trajectory,
             glimpses=self.glimpses,
             levels=self.levels,
             rolled=jax.default_backend() != "cpu",

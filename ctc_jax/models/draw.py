@@ -8,6 +8,7 @@ from ctc_jax.models.networks.draw import DrawNetwork
 from ctc_jax.models.orders import Recurrent
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions
 from ctc_jax.options import option
+from ctc_jax.posteriors import PathPosterior
 
 # By networks that paint, whose nonlinearity is that of recurrent ones.
 UNUSED = ("blocks", "decoder_blocks", "activation", "negative_slope")
@@ -28,11 +29,13 @@ class Draw(ModelOptions):
         """The model.
 
         Raises:
-          ConfigError: a posterior that needs log p(x, z).
+          ConfigError: a posterior of one latent alone.
         """
         check_posterior(setting)
+        posterior, trajectory = setting.posterior.together(self.glimpses * shared.latents)
         network = DrawNetwork(
-            posterior=setting.posterior(shared.latents),
+            posterior=posterior(shared.latents),
+            trajectory=trajectory,
             glimpses=self.glimpses,
             read_size=self.read_size if self.attention else 0,
             write_size=self.write_size if self.attention else 0,
@@ -42,13 +45,13 @@ class Draw(ModelOptions):
 
 
 def check_posterior(setting: Setting) -> None:
-    """Refuses a family that would need the density of latents that are not drawn yet.
+    """Refuses a family that takes one latent alone: all of them at once are what log p(x, z) is known of.
 
     Raises:
-      ConfigError: one that needs log p(x, z).
+      ConfigError: one that needs log p(x, z), and moves no latents together.
     """
     why = "others need log p(x, z) of one latent alone, not of one a step"
-    setting.posterior.check(lambda family: not family.needs_log_joint, why)
+    setting.posterior.check(lambda family: not family.needs_log_joint or isinstance(family, PathPosterior), why)
 
 
 def arguments(given: dict[str, Any], shared: SharedOptions) -> dict[str, Any]:

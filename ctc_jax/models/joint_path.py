@@ -15,13 +15,19 @@ from ctc_jax.models.trace import Latents, Schedule, Trace
 from ctc_jax.models.walk import given, sampled, walk
 
 
-def walk_and_move(chain: PathChain, key: Key[Array, ""], batch: Batch, schedule: Schedule) -> Trace:
-    """Draws all latents top-down, then moves them along the chain's path, which starts at that draw.
+def walk_and_move(first: TopDown, key: Key[Array, ""], batch: Batch, schedule: Schedule) -> Trace:
+    """Draws all latents in the order of inference, then moves them along the chain's path, which starts at that draw.
 
     What the path adds to log q is a sum over numbers, so that each latent has its share: shares of log q and of the KL
     are no densities of one latent on its own, only their sums over all latents mean something exactly.
+
+    Args:
+      first: inference of the batch, of a `PathChain`.
+      key: of everything drawn.
+      batch: images.
+      schedule: of the likelihood.
     """
-    first, generation = TopDown(chain, batch, schedule), Generation(chain, len(batch.image))
+    chain, generation = first.chain, Generation(first.chain, len(batch.image))
     key_start, key_path = jax.random.split(key)
     start = walk(first, sampled(key_start))
     shapes = {name: start.latents[name].value.shape for name in chain.latents}
@@ -34,7 +40,7 @@ def walk_and_move(chain: PathChain, key: Key[Array, ""], batch: Batch, schedule:
         return trace.log_likelihood + sum(site.log_prior for site in trace.sites.values())
 
     features = chain.trajectory_features(first.features)
-    moved, gained = chain.trajectory.moved(key_path, joined(start.latents, chain), features, log_first, log_joint)
+    moved, gained = chain.trajectory.moved(key_path, _joined(start.latents, chain), features, log_first, log_joint)
     trace = walk(generation, given(_latents(moved, shapes)), batch, schedule)
     sites = {}
     for name, share in _split(gained, shapes).items():
@@ -43,8 +49,7 @@ def walk_and_move(chain: PathChain, key: Key[Array, ""], batch: Batch, schedule:
     return trace._replace(sites=sites)
 
 
-def joined(latents: Latents, chain: PathChain) -> Float[Array, "batch numbers"]:
-    """The numbers of all latents in one row an image."""
+def _joined(latents: Latents, chain: PathChain) -> Float[Array, "batch numbers"]:
     rows = [latents[name].value.reshape(len(latents[name].value), -1) for name in chain.latents]
     return jnp.concatenate(rows, axis=-1)
 

@@ -11,6 +11,7 @@ from ctc_jax.models.families import FAMILIES, families, is_gaussian
 from ctc_jax.models.networks.top_down import Resolution, TopDownNetwork
 from ctc_jax.models.setting import ModelOptions, Setting, SharedOptions
 from ctc_jax.options import OptionError, option
+from ctc_jax.posteriors import Family, PathPosterior
 from ctc_jax.posteriors.diagonal import DiagonalGaussian
 
 
@@ -58,20 +59,14 @@ class TopDownVAE(ModelOptions):
           ConfigError: a posterior that does not fit.
         """
         resolutions = self._resolutions(shared, setting.space.shape)
-        if not any(is_gaussian(of.family) for of in resolutions):
-            setting.posterior.check_idle()
-        elif self.merge == "product":
-            setting.posterior.check(
-                lambda family: isinstance(family, DiagonalGaussian), "others are no factor, as merge=product has it"
-            )
-        else:
-            setting.posterior.check(
-                lambda family: not family.needs_log_joint, "others need log p(x, z) of one latent alone"
-            )
-        change = isinstance(setting.posterior(1), DiagonalGaussian)
+        self._check_posterior(setting.posterior, resolutions)
+        numbers = sum(of.down * of.height * of.width * self.channels for of in resolutions if of.family)
+        posterior, trajectory = setting.posterior.together(numbers)
+        change = isinstance(posterior(1), DiagonalGaussian)
         return ChainModel(
             TopDownNetwork(
-                posterior=None if change else setting.posterior,
+                posterior=None if change else posterior,
+                trajectory=trajectory,
                 resolutions=resolutions,
                 units=self.channels,
                 bottleneck=self.bottleneck,
@@ -85,6 +80,19 @@ class TopDownVAE(ModelOptions):
                 **shared.convolutional(setting),
             )
         )
+
+    def _check_posterior(self, posterior: Family, resolutions: tuple[Resolution, ...]) -> None:
+        gaussian = [is_gaussian(of.family) for of in resolutions if of.family]
+        # What moves all latents together starts at the draw that a diagonal Gaussian gives, whatever its merge.
+        moved = PathPosterior if all(gaussian) else ()
+        if not any(gaussian):
+            posterior.check_idle()
+        elif self.merge == "product":
+            why = "others are no factor, as merge=product has it"
+            posterior.check(lambda family: isinstance(family, (DiagonalGaussian, moved)), why)
+        else:
+            why = "others need log p(x, z) of one latent alone, or of latents without masks"
+            posterior.check(lambda family: not family.needs_log_joint or isinstance(family, moved), why)
 
     def _resolutions(self, shared: SharedOptions, image_shape: tuple[int, int, int]) -> tuple[Resolution, ...]:
         down = _counts("decoder", self.decoder, least=1)

@@ -12,6 +12,7 @@ from ctc_jax.posteriors.full import FullOptions
 from ctc_jax.posteriors.hamiltonian import HamiltonianOptions
 from ctc_jax.posteriors.iaf import IAFOptions
 from ctc_jax.posteriors.neural_spline import NeuralSplineOptions
+from ctc_jax.posteriors.path import PathPosterior
 from ctc_jax.posteriors.planar import PlanarOptions
 from ctc_jax.posteriors.posterior import AbstractPosterior
 from ctc_jax.posteriors.radial import RadialOptions
@@ -47,6 +48,15 @@ class Family(NamedTuple):
     def __call__(self, latents: int) -> AbstractPosterior:
         """The module for so many latents."""
         return self.options.build(latents=latents)
+
+    def together(self, numbers: int) -> tuple["Family", PathPosterior | None]:
+        """What draws each of several latents, and what then moves them all, where this is a family of paths.
+
+        Args:
+          numbers: of all latents of an image.
+        """
+        moves = isinstance(self(1), PathPosterior)
+        return (Family("diagonal", DiagonalOptions()), self(numbers)) if moves else (self, None)
 
     def check(self, fits: Callable[[AbstractPosterior], bool], why: str) -> None:
         """Refuses a family that does not fit a model.

@@ -13,21 +13,31 @@ from ctc_jax.distributions.masked import Masked
 from ctc_jax.errors import ConfigError
 from ctc_jax.models.chain_model import ChainModel
 from ctc_jax.models.networks.mlp import MLPNetwork
-from tests.models.conftest import assert_close, assert_same_mean, weights_and_bounds
+from tests.models.conftest import assert_close, assert_same_mean, weights_and_bounds, z_scores
 
 GRID = np.linspace(-7.0, 7.0, 141)
 DRAWS = 2**13
 
 
-@pytest.fixture(scope="module", params=["draw", "conv_draw"])
+HAMILTONIAN = ("hamiltonian", {"steps": 2, "step_size": 0.2, "width": 3})
+ANNEALED = ("annealed_hamiltonian", {"bridges": 2, "step_size": 0.2})
+PLAIN = [("draw", "diagonal", {}), ("conv_draw", "diagonal", {})]
+MOVED = [pytest.param(of, marks=pytest.mark.slow) for of in (("draw", *HAMILTONIAN), ("conv_draw", *ANNEALED))]
+
+
+@pytest.fixture(scope="module")
 def tiny(make_model, randomize, request):
     """Two steps of one number each; q and a learned prior are near N(0, 1): no weight is far above the rest, and the
     grid holds all latents."""
-    model = make_model(request.param, glimpses=2, features=1)
+    name, posterior, options = request.param
+    model = make_model(name, glimpses=2, features=1, posterior=posterior, posterior_options=options)
     params = randomize(jax.jit(model.init)(jax.random.key(0)))
     near = {
         name: jax.tree.map(lambda leaf: 0.3 * leaf, params[name]) for name in ("posterior", "prior") if name in params
     }
+    if model.network.trajectory:
+        start = jax.jit(model.init)(jax.random.key(0))["trajectory"]
+        near["trajectory"] = jax.tree.map(lambda leaf, moved: 0.9 * leaf + 0.1 * moved, start, params["trajectory"])
     return model, {**params, **near}
 
 
@@ -38,6 +48,7 @@ def draws(tiny, binary_images):
     return jax.device_get(weights_and_bounds(model, params, jax.random.split(jax.random.key(1), DRAWS), binary_images))
 
 
+@pytest.mark.parametrize("tiny", PLAIN + MOVED, indirect=True, ids=str)
 def test_the_mean_weight_is_the_evidence_by_quadrature_and_all_images_sum_to_one(tiny, draws, binary_images):
     model, params = tiny
     first, second = (axis.ravel() for axis in np.meshgrid(GRID, GRID, indexing="ij"))
@@ -58,6 +69,7 @@ def test_the_mean_weight_is_the_evidence_by_quadrature_and_all_images_sum_to_one
     assert (elbo.mean(axis=0) < log_evidence).all()
 
 
+@pytest.mark.parametrize("tiny", PLAIN, indirect=True, ids=str)
 def test_the_kl_of_each_step_has_the_mean_of_its_log_ratio(tiny, binary_images):
     model, params = tiny
 
@@ -72,6 +84,7 @@ def test_the_kl_of_each_step_has_the_mean_of_its_log_ratio(tiny, binary_images):
         assert_same_mean(np.asarray(kl - ratio), 0.0)
 
 
+@pytest.mark.parametrize("tiny", PLAIN + MOVED, indirect=True, ids=str)
 def test_the_weight_of_a_trace_is_that_of_the_joint(draws):
     np.testing.assert_allclose(draws["log_weight"], draws["by_joint"], rtol=1e-4, atol=1e-4)
     assert_same_mean(
@@ -145,9 +158,12 @@ def test_the_walk_is_the_paper_written_out(make_model, randomize, attention):
     assert np.abs(codes[:, 1:] - codes[:, :1]).max() > 0.01
 
 
-def test_one_step_without_recurrence_is_the_flat_vae(make_model, randomize, binary_images):
-    """With open gates an LSTM at rest is tanh(tanh(W x + b)), so that a VAE has the same parameters."""
-    model = make_model("draw", glimpses=1, attention=False, latents=2, width=3)
+def one_step(make_model, randomize, **posterior):
+    """A model of one step and parameters without recurrence; the flat VAE that this is, and its parameters.
+
+    With open gates an LSTM at rest is tanh(tanh(W x + b)), so that a VAE has the same.
+    """
+    model = make_model("draw", glimpses=1, attention=False, latents=2, width=3, **posterior)
     network = model.network
     params = randomize(jax.jit(model.init)(jax.random.key(0)))
     params = {name: jnp.zeros_like(of) if name.startswith("first") else of for name, of in params.items()}
@@ -158,7 +174,7 @@ def test_one_step_without_recurrence_is_the_flat_vae(make_model, randomize, bina
     params["whole"] = {"kernel": jnp.where(candidates[None], params["whole"]["kernel"], 0.0)}
     flat = MLPNetwork(
         likelihood=network.likelihood,
-        posterior=network.posterior,
+        posterior=(network.trajectory or network.posterior).clone(),
         image_shape=network.image_shape,
         maximum=1,
         width=3,
@@ -175,11 +191,47 @@ def test_one_step_without_recurrence_is_the_flat_vae(make_model, randomize, bina
         "posterior": params["posterior"],
         "likelihood": params["likelihood"],
     }
+    return model, params, ChainModel(flat), same
+
+
+def test_one_step_without_recurrence_is_the_flat_vae(make_model, randomize, binary_images):
+    model, params, flat, same = one_step(make_model, randomize)
     key = jax.random.key(4)
     found = jax.jit(model.bound)(params, key, binary_images)
-    expected = jax.jit(ChainModel(flat).bound)(same, key, binary_images)
+    expected = jax.jit(flat.bound)(same, key, binary_images)
     np.testing.assert_allclose(found.log_likelihood, expected.log_likelihood, rtol=1e-4)
     np.testing.assert_allclose(found.kl["z_1"], expected.kl["z"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("posterior", [HAMILTONIAN, pytest.param(ANNEALED, marks=pytest.mark.slow)], ids=str)
+def test_so_it_is_where_its_latent_is_moved(make_model, randomize, one_image, posterior):
+    """In law, since the keys are others: the first two moments of the log-weight and of the latent."""
+    name, options = posterior
+    model, params, flat, same = one_step(make_model, randomize, posterior=name, posterior_options=options)
+    path = jax.tree.map(lambda leaf: 0.3 * leaf, params["trajectory"])
+    moved = path
+    if name == "hamiltonian":
+        # The one sees the image and the other what is encoded of it: of neither anything is left but the latent.
+        first = path["reverse"].pop("Dense_0")
+        blind = {rows: jnp.zeros((rows, 3)).at[:2].set(first["kernel"][:2]) for rows in (6, 5)}
+        path, moved = (
+            {**path, "reverse": {**path["reverse"], "Dense_0": {**first, "kernel": blind[rows]}}} for rows in (6, 5)
+        )
+    params, same = {**params, "trajectory": path}, {**same, "posterior": {"start": params["posterior"], **moved}}
+
+    def moments(model, params, seed):
+        @jax.jit
+        @jax.vmap
+        def one(key):
+            trace = model.infer(params, key, one_image)
+            (latent,) = trace.latents.values()
+            found = jnp.concatenate([trace.log_weight, latent.value[0]])
+            return jnp.concatenate([found, found**2])
+
+        return one(jax.random.split(jax.random.key(seed), DRAWS))
+
+    scores = z_scores(moments(model, params, 5), moments(flat, same, 6))
+    assert np.abs(scores).max() < 4.0
 
 
 def twice_tanh(x):
@@ -271,10 +323,10 @@ def test_any_pixels_and_any_family_drawn_alone_serve_images_of_any_shape(make_mo
 
 
 @pytest.mark.parametrize("name", ["draw", "conv_draw"])
-def test_a_family_that_needs_the_joint_density_is_refused(make_model, name):
-    words = r"posterior\.name is 'hamiltonian'; allowed: diagonal, .*iaf.* \(others need log p\(x, z\) of one latent"
+def test_a_family_of_one_latent_alone_is_refused(make_model, name):
+    words = r"posterior\.name is 'semi_amortized'; allowed: diagonal, .*iaf.*, annealed_hamiltonian \(others need log p"
     with pytest.raises(ConfigError, match=words):
-        make_model(name, posterior="hamiltonian")
+        make_model(name, posterior="semi_amortized")
 
 
 def test_a_map_that_the_image_cannot_be_halved_to_is_refused(make_model):

@@ -11,7 +11,7 @@ from numpyro.distributions import Distribution
 
 from ctc_jax.distributions import MaskSite
 from ctc_jax.layers.recurrent_state import RecurrentState
-from ctc_jax.posteriors import AbstractPosterior
+from ctc_jax.posteriors import AbstractPosterior, PathPosterior
 
 Images = Float[Array, "batch height width channels"]
 
@@ -35,6 +35,7 @@ class PaintingNetwork(nn.Module):
     Attributes:
       likelihood: features -> distribution on pixels, of the canvas.
       posterior: what the encoder found -> a draw of q.
+      trajectory: what then moves the latents of all steps together; or None.
       image_shape: height, width, channels.
       maximum: the highest pixel level, 2**bits - 1.
       glimpses: steps T.
@@ -45,6 +46,7 @@ class PaintingNetwork(nn.Module):
 
     likelihood: nn.Module
     posterior: AbstractPosterior
+    trajectory: PathPosterior | None
     image_shape: tuple[int, int, int]
     maximum: int
     glimpses: int
@@ -92,6 +94,10 @@ class PaintingNetwork(nn.Module):
     def unfinished(self, hidden: Painting) -> Distribution:
         """p(x | the canvas) at any time."""
         return self.pixels(hidden)
+
+    def trajectory_features(self, features: Any) -> Float[Array, "batch pixels"]:
+        """The image itself."""
+        return features.image.reshape(len(features.image), -1)
 
     @property
     def stroke_start(self) -> Any:

@@ -25,7 +25,7 @@ from ctc_jax.layers import (
 from ctc_jax.layers.equal_blocks import EqualBlocks, stacked
 from ctc_jax.models.chain import Amortized
 from ctc_jax.models.networks.latent_block import Entered, Features, LatentBlock, again
-from ctc_jax.posteriors import Family
+from ctc_jax.posteriors import Family, PathPosterior
 
 
 class Resolution(NamedTuple):
@@ -61,6 +61,7 @@ class TopDownNetwork(nn.Module):
     Attributes:
       likelihood: features -> distribution on pixels.
       posterior: of Gaussian latents at one position; None for a change of the prior, or a product with it.
+      trajectory: what moves all latents together, where none has masks; or None.
       resolutions: from the lowest to the highest.
       image_shape: height, width, channels.
       maximum: the highest pixel level, 2**bits - 1.
@@ -82,6 +83,7 @@ class TopDownNetwork(nn.Module):
 
     likelihood: nn.Module
     posterior: Family | None
+    trajectory: PathPosterior | None
     resolutions: tuple[Resolution, ...]
     image_shape: tuple[int, int, int]
     maximum: int
@@ -255,6 +257,10 @@ class TopDownNetwork(nn.Module):
         last, _ = self._places[self.latents[-1]]
         hidden = self._climbed(hidden, last + 1, len(self.resolutions) - 1)
         return self.likelihood(depth_to_space(positionwise(self.out, self.activation(hidden)), self.patch))
+
+    def trajectory_features(self, features: list[Features]) -> Float[Array, "batch features"]:
+        """Those at the lowest resolution, which come of all."""
+        return self.activation(features[0]).reshape(len(features[0]), -1)
 
     def _block(self, name: str, own: Any) -> LatentBlock:
         return self.down[self._places[name][0]].at(own)
