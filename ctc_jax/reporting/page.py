@@ -117,12 +117,12 @@ def write_report(
     write_page(path, title, "\n".join(body))
 
 
-def write_page(path: Path, title: str, body: str) -> None:
-    """Puts the body into a page with this style, replacing the file in one move."""
+def write_page(path: Path, title: str, body: str, *, style: str = "") -> None:
+    """Puts the body into a page with our style and what it adds, replacing the file in one move."""
     text = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{_escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
     if not process.is_leader():
         return

@@ -43,7 +43,7 @@ class Line:
 def draw_panel(
     title: str, unit: str, lines: Sequence[Line], limits: tuple[float, float] | None, *, axis: str = "step"
 ) -> str:
-    """An SVG with axes, lines and a legend of those that have a label; no point is hidden.
+    """An SVG with axes, lines and a legend of their labels, each once; no point is hidden.
 
     A point outside the limits is a triangle at the edge that it lies beyond, one that is not finite a cross at the top
     edge; the pointer resting on them shows step and value.
@@ -56,7 +56,7 @@ def draw_panel(
       axis: what the horizontal axis counts.
     """
     lines = [line for line in lines if len(line.values)]
-    rows = _legend_rows([line for line in lines if line.label])
+    rows = _legend_rows(list({line.label: line for line in reversed(lines) if line.label}.values())[::-1])
     height = TOP + PLOT_HEIGHT + AXIS + LEGEND_ROW * len(rows)
     beside = f'<tspan dx="8" style="{_style(SOFT, 12)}; font-weight: 400">{html.escape(unit)}</tspan>' if unit else ""
     head = f'<tspan style="{_style(INK, 14)}; font-weight: 600">{html.escape(title)}</tspan>'
