@@ -58,8 +58,8 @@ def execute(
     use_compilation_cache()
     keep_host_memory()
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
-    check_backend()
     if mode == DESCRIBE:
+        check_backend()
         print("\n".join(training.describe(config).lines()))
         return 0
     if mode != "train":
@@ -124,6 +124,7 @@ class _Work:
     def run(self) -> Run:
         """The trained run, restored once, with its data where the config at hand says that they are now, and with the
         method of inference that it names."""
+        check_backend()
         run = load(self.workdir)
         run.config.data, run.config.inference = self.config.data, self.config.inference
         return replace(run, known_dataset=self.dataset)
@@ -138,6 +139,7 @@ def _train(work: _Work) -> int | None:
             return 0
         work.evaluated = True  # stopped between the figures and the report
         return None
+    check_backend()  # not before: a finished run says so at once
     # Before anything is written; a run that goes on from a checkpoint of its own no longer needs it.
     start = None if any((workdir / "checkpoints").glob("[0-9]*")) else _start(config.train.start_from)
     experiment = training.build(config)

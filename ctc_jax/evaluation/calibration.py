@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
-from scipy import stats
 
 from ctc_jax.data import Batch
 from ctc_jax.models import Latents, Model, Params
@@ -51,6 +50,8 @@ class Calibration(NamedTuple):
 
     def p_values(self) -> dict[str, Float[np.ndarray, " units"]]:
         """Of each number, the chance of a histogram as uneven as its own if q were the posterior (chi-square)."""
+        from scipy import stats  # late, as in rank_histograms.py
+
         found = {}
         for name, counts in self.counts().items():
             expected = counts.sum(axis=1, keepdims=True) / counts.shape[1]

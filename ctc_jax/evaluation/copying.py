@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
-from scipy import stats
 
 from ctc_jax.evaluation.features import FeatureSpace
 from ctc_jax.evaluation.neighbors import squared_distances
@@ -60,6 +59,8 @@ def compare_copies(samples: Nearest, unseen: Nearest) -> dict[str, float]:
       a sample is nearer than an unseen image, ties counting half (Mann and Whitney): 0.5 for a model of the data's own
       law, towards 1 for copies. Blurred images are near to all: they raise the share too.
     """
+    from scipy import stats  # late, as in rank_histograms.py
+
     farther = stats.mannwhitneyu(samples.distance, unseen.distance).statistic / samples.distance.size
     median = max(float(np.median(unseen.distance)), np.finfo(np.float64).tiny)
     return {

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Int
-from scipy import stats
 
 COLUMNS = 4
 
 
 def even_band(images: int, bins: int, *, share: float = 0.99) -> tuple[int, int]:
     """The counts between which all bins of a histogram stay together in at least `share` of cases (Bonferroni)."""
+    from scipy import stats  # late: it takes as long to import as JAX
+
     outside = (1.0 - share) / bins
     low, high = stats.binom.ppf([outside / 2, 1.0 - outside / 2], images, 1.0 / bins)
     return int(low), int(high)

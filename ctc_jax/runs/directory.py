@@ -60,7 +60,7 @@ def claim(
     if not process.is_leader():
         yield workdir
         return
-    made = not workdir.exists()
+    made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     try:
         with _opened(workdir) as lock:
             _hold(lock, workdir)
@@ -77,9 +77,9 @@ def claim(
                     for name in (*START, LOCK):
                         (workdir / name).unlink(missing_ok=True)
     finally:
-        if made:
-            with contextlib.suppress(OSError):  # it holds a run, or was not made
-                workdir.rmdir()
+        with contextlib.suppress(OSError):  # it holds a run, or was not made
+            for folder in made:
+                folder.rmdir()
 
 
 def _opened(workdir: Path) -> IO[str]:

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import submitit
-
 from ctc_jax.errors import UserError
 from ctc_jax.sweeps.job import Job
 from ctc_jax.sweeps.ledger import Submission
@@ -45,6 +43,8 @@ class Executor(abc.ABC):
     here: ClassVar[bool]  # jobs are processes of this machine
 
     def __init__(self, folder: Path, resources: Mapping[str, Any], parallel: int):
+        import submitit  # late: a run needs none
+
         resources = {"timeout_min": self.minutes, **resources}
         self._title = resources.pop("slurm_job_name", resources.pop("name", "ctc-jax"))
         try:
@@ -87,7 +87,7 @@ class Local(Executor):
     def __init__(self, folder: Path, resources: Mapping[str, Any], parallel: int):
         super().__init__(folder, resources, parallel)
         self._shares = core_shares(parallel)
-        self._jobs: dict[str, submitit.Job] = {}
+        self._jobs: dict[str, Any] = {}  # submitit's, by token
         self._cores: dict[str, tuple[int, ...]] = {}
 
     def new(self) -> Submission:

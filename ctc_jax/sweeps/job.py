@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from submitit.helpers import DelayedSubmission
-
 from ctc_jax.sweeps.ledger import write_whole
 
 SAVE_SECONDS = 60.0  # a job about to be taken off its machine waits this long for its command to save
@@ -63,8 +61,10 @@ class Job:
         write_whole(self.note, str(self._process.returncode))
         return self._process.returncode
 
-    def checkpoint(self) -> DelayedSubmission:
+    def checkpoint(self) -> Any:
         """What submitit is to queue again after the time limit; asks the command to save first."""
+        from submitit.helpers import DelayedSubmission
+
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             deadline = time.monotonic() + SAVE_SECONDS

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from ctc_jax.errors import UserError
 from ctc_jax.training.sharding import leaf_name
@@ -51,6 +50,8 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, say: Callable[[str], None] = print, *, latest: int = 2):
+        import orbax.checkpoint as ocp  # late: what ends before there is a checkpoint does not wait for it
+
         self._directory = Path(directory).absolute()
         self._say, self._latest = say, latest
         _quiet()
@@ -100,6 +101,8 @@ class Checkpoints:
         Raises:
           UserError: this checkpoint, or the one before, which was still under way, cannot be written.
         """
+        import orbax.checkpoint as ocp
+
         step = int(state.step)
         if step in self._manager.all_steps():
             return
@@ -192,6 +195,8 @@ class Checkpoints:
         return f"checkpoint {self._directory}/{step} cannot be read ({reason})"
 
     def _noted_bound(self, step: int) -> float:
+        import orbax.checkpoint as ocp
+
         try:
             read = self._manager.restore(step, args=ocp.args.Composite(notes=ocp.args.JsonRestore()))
             return _rank(read["notes"]["bound_bpd"])
@@ -199,6 +204,8 @@ class Checkpoints:
             return math.nan
 
     def _read(self, step: int, abstract: TrainState, sharding: Any) -> Restored:
+        import orbax.checkpoint as ocp
+
         # Targets from our own state, not from the file: orbax would cast a differing type and say nothing.
         saved = self._manager.metadata(step).item_metadata["state"]
         if saved is None:

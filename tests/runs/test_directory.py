@@ -55,9 +55,9 @@ def test_foreign_files_are_left_alone(tmp_path):
 
 
 def test_a_refused_start_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError, match="no such model"), claim(tmp_path / "run", CONFIG):
+    with pytest.raises(RuntimeError, match="no such model"), claim(tmp_path / "runs" / "run", CONFIG):
         raise RuntimeError("no such model")
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_file_in_the_way_is_one_line(tmp_path):
