@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ctc_jax.errors import UserError
+from ctc_jax.sweeps import kubernetes
 from ctc_jax.sweeps.job import Job
 from ctc_jax.sweeps.ledger import Submission
 
@@ -46,6 +47,7 @@ class Executor(abc.ABC):
         import submitit  # late: a run needs none
 
         resources = {"timeout_min": self.minutes, **resources}
+        resources.pop(kubernetes.NAME, None)
         self._title = resources.pop("slurm_job_name", resources.pop("name", "ctc-jax"))
         try:
             self._submitter = submitit.AutoExecutor(folder, cluster=self.name, slurm_max_num_timeout=REQUEUES)

@@ -9,9 +9,10 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import random
 import re
 import runpy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ctc_jax.errors import ConfigError, UserError, nearest
 from ctc_jax.options import check_used, flatten
 
 Overrides = dict[str, Any]
+Draw = Callable[[random.Random], Any]
 LONGEST_NAME = 120  # file systems take 255 bytes
 
 
@@ -46,6 +48,25 @@ def product(axes: Mapping[str, Iterable[Any]]) -> list[Overrides]:
 def crossed(*lists: Iterable[Overrides]) -> list[Overrides]:
     """Every combination of one entry of each list; where two set one key, the later list wins."""
     return [{key: value for part in parts for key, value in part.items()} for parts in itertools.product(*lists)]
+
+
+def zipped(axes: Mapping[str, Iterable[Any]]) -> list[Overrides]:
+    """The first value of every axis together, then the second, and so on.
+
+    Raises:
+      ValueError: the axes have not as many values each.
+    """
+    return [dict(zip(axes, values, strict=True)) for values in zip(*axes.values(), strict=True)]
+
+
+def drawn(axes: Mapping[str, Draw], runs: int, seed: int = 0) -> list[Overrides]:
+    """Random search: `runs` draws of every axis, each a function of a `random.Random`.
+
+    For example `{"train.learning_rate": lambda r: 10 ** r.uniform(-4, -2), "seed": lambda r: r.randrange(3)}`.
+    The first draws stay the same where `runs` grows. A learning rate is better drawn by its logarithm.
+    """
+    generator = random.Random(seed)
+    return [{key: draw(generator) for key, draw in axes.items()} for _ in range(runs)]
 
 
 def load_sweep(path: str, base_config: Any) -> Sweep:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.errors import ConfigError, UserError
-from ctc_jax.sweeps.expand import LONGEST_NAME, crossed, load_sweep, product, run_name
+from ctc_jax.sweeps.expand import LONGEST_NAME, crossed, drawn, load_sweep, product, run_name, zipped
 
 LIKELIHOOD = {"name": "ctc", "off": False, "ctc": {"components": 10}}
 BASE = ml_collections.ConfigDict({"seed": 0, "likelihood": LIKELIHOOD, "train": {"rate": 0.1}})
@@ -26,6 +26,22 @@ def test_product_has_every_combination_last_axis_fastest():
         {"a": 2, "b": "x"},
         {"a": 2, "b": "y"},
     ]
+
+
+def test_zipped_takes_values_together_and_as_many_of_each():
+    assert zipped({"a": [1, 2], "b": "xy"}) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    with pytest.raises(ValueError, match="shorter"):
+        zipped({"a": [1, 2], "b": "x"})
+
+
+def test_random_search_draws_each_axis_and_more_runs_only_add():
+    axes = {"rate": lambda r: 10 ** r.uniform(-4, -2), "seed": lambda r: r.randrange(3)}
+    few, many = drawn(axes, 5, seed=1), drawn(axes, 400, seed=1)
+    assert many[:5] == few != drawn(axes, 5, seed=2)
+    rates = np.log10([overrides["rate"] for overrides in many])
+    assert -4 <= rates.min() <= rates.max() <= -2
+    assert abs(rates.mean() + 3) < 4 * (2 / 12**0.5) / 400**0.5
+    assert {overrides["seed"] for overrides in many} == {0, 1, 2}
 
 
 def test_crossed_combines_lists_and_the_later_one_wins():
