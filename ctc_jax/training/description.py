@@ -82,10 +82,10 @@ def describe(config: ml_collections.ConfigDict) -> Description:
         parameters=parts,
         flops={name or REST: count for name, count in sorted(counted.items())},
         mib={
-            "parameters": _mib(jax.tree.leaves(state.params)),
-            "their gradients": _mib(jax.tree.leaves(state.params)),
-            "optimizer": _mib(jax.tree.leaves(state.optimizer)),
-            **({"average": _mib(jax.tree.leaves(state.average))} if experiment.train.ema_decay else {}),
+            "parameters": held(state.params, experiment.sharding.params),
+            "their gradients": held(state.params, experiment.sharding.params),
+            "optimizer": held(state.optimizer, experiment.sharding.optimizer),
+            **({"average": held(state.average, experiment.sharding.average)} if experiment.train.ema_decay else {}),
             "kept for the backward pass": _mib(kept(experiment, like)),
         },
         setting=(
@@ -114,6 +114,14 @@ def kept(experiment: Experiment, like: Batch) -> list[Any]:
     given = {id(of) for of in jaxpr.invars}
     found = {id(of): of.aval for of in jaxpr.outvars if id(of) not in given and not hasattr(of, "val")}
     return list(found.values())
+
+
+def held(tree: Any, sharding: Any) -> float:
+    """MiB on each device of what `train.shard_above` divides among them, and of what each has whole."""
+    return _mib(
+        jax.ShapeDtypeStruct(place.shard_shape(leaf.shape), leaf.dtype)
+        for leaf, place in zip(jax.tree.leaves(tree), jax.tree.leaves(sharding), strict=True)
+    )
 
 
 def _mib(arrays: Iterable[Any]) -> float:

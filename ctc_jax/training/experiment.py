@@ -25,7 +25,7 @@ from ctc_jax.training.compiled_step import CompiledStep
 from ctc_jax.training.mesh import batch_sharding, check_batch_size, data_mesh
 from ctc_jax.training.options import SECTION as TRAIN
 from ctc_jax.training.options import TrainOptions
-from ctc_jax.training.sharding import RULES, Rule, state_sharding
+from ctc_jax.training.sharding import RULES, Rule, by_size, state_sharding
 from ctc_jax.training.skipping import Skipping
 from ctc_jax.training.step import TrainState, TrainStep
 
@@ -124,7 +124,8 @@ def build(config: ml_collections.ConfigDict, mesh: Mesh | None = None, dataset: 
         key = "train.batch_size" if error.name == "batch_size" else error.name
         raise ConfigError(key, error.found, error.allowed) from None
     chosen = train.steps_per_call or STEPS_PER_CALL.get(jax.default_backend(), STEPS_PER_CALL_ACCELERATOR)
-    return Experiment(config.seed, train, evaluate, report, dataset, space, model, step, stream, mesh, chosen)
+    rules = ((".*", by_size(train.shard_above)),) if train.shard_above else RULES
+    return Experiment(config.seed, train, evaluate, report, dataset, space, model, step, stream, mesh, chosen, rules)
 
 
 def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:

@@ -21,6 +21,9 @@ class TrainOptions(OptimizerOptions):
     cpu_devices: int = option(
         1, "devices that a CPU is split into; 0 is one per core where the batch allows it", at_least=0
     )
+    shard_above: int = option(
+        0, "arrays of the state of this many numbers or more are divided among the devices; 0 divides none", at_least=0
+    )
     log_every: int = option(100, "steps", at_least=1)
     evaluate_every: int = option(5_000, "steps; the validation bound that picks the best checkpoint", at_least=1)
     checkpoint_every: int = option(1_000, "steps", at_least=1)

@@ -1,5 +1,6 @@
 """Which part of the training state each device holds, by rules. Tests: tests/training/test_sharding.py."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,24 @@ def replicate(shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
     """Every device holds the whole array."""
     del shape, mesh
     return PartitionSpec()
+
+
+def by_size(least: int) -> Rule:
+    """The longest axis of an array of `least` numbers or more is divided among the devices, if they can share one.
+
+    Each device then holds its part of parameters, average and moments, and gets the rest while it needs them (ZeRO,
+    Rajbhandari et al. 2020, arXiv:1910.02054, as XLA's partitioner does it). Small arrays would cost more to send than
+    to hold.
+    """
+
+    def divide(shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
+        lengths = [length if length % mesh.size == 0 else 0 for length in shape]
+        if math.prod(shape) < least or not any(lengths):
+            return PartitionSpec()
+        axis = max(range(len(shape)), key=lengths.__getitem__)
+        return PartitionSpec(*[None] * axis, "data")
+
+    return divide
 
 
 # Regular expressions on the names of arrays, and their rules; the first that matches holds.

@@ -9,8 +9,9 @@ from jax.sharding import PartitionSpec
 
 from ctc_jax import training
 from ctc_jax.training import Checkpoints, Outcome
+from ctc_jax.training.description import describe
 from ctc_jax.training.mesh import data_mesh
-from ctc_jax.training.sharding import leaf_name, replicate, state_sharding
+from ctc_jax.training.sharding import by_size, leaf_name, replicate, state_sharding
 
 
 def by_first_axis(shape, mesh):
@@ -36,19 +37,45 @@ def test_the_first_rule_that_matches_a_whole_name_holds():
     assert all(sharding.is_fully_replicated for sharding in jax.tree.leaves(everywhere))
 
 
+@pytest.mark.parametrize(
+    ("shape", "spec"),
+    [
+        ((3, 3, 8, 16), PartitionSpec(None, None, None, "data")),
+        ((3, 3, 16, 8), PartitionSpec(None, None, "data")),
+        ((64, 6), PartitionSpec("data")),
+        ((6, 64), PartitionSpec(None, "data")),
+        ((9, 9), PartitionSpec()),  # the four devices cannot share 9
+        ((4, 15), PartitionSpec()),  # fewer than 64 numbers
+        ((), PartitionSpec()),
+    ],
+)
+def test_by_size_the_longest_axis_that_can_be_shared_is_divided(shape, spec):
+    assert by_size(64)(shape, data_mesh()) == spec
+
+
+def test_the_description_tells_what_a_device_holds(tiny):
+    whole, divided = (describe(tiny(model__width=16, train__shard_above=above)).mib for above in (0, 256))
+    for part in ("parameters", "their gradients", "optimizer"):
+        assert whole[part] / 4 < divided[part] < whole[part] / 2
+
+
 def test_an_array_without_a_rule_is_named():
     with pytest.raises(ValueError, match=r"no sharding rule is for a/bias; the rules are for \.\*kernel"):
         state_sharding({"a": {"bias": jnp.zeros(2)}}, data_mesh(), RULES[:1])
 
 
 @pytest.mark.slow
-def test_a_second_rule_is_kept_by_start_step_and_restoring_and_changes_no_number(tiny, tmp_path):
-    whole = training.build(tiny(train__ema_decay=0.9, model__width=8))
-    divided = dataclasses.replace(whole, rules=RULES)
+@pytest.mark.parametrize("kernels", [True, False])
+def test_a_second_rule_is_kept_by_start_step_and_restoring_and_changes_no_number(tiny, tmp_path, kernels):
+    changes = {"train__ema_decay": 0.9, "model__width": 8}
+    whole = training.build(tiny(**changes))
+    divided = (
+        dataclasses.replace(whole, rules=RULES) if kernels else training.build(tiny(**changes, train__shard_above=64))
+    )
     assert training.train(whole, tmp_path / "whole", stream=io.StringIO()) is Outcome.FINISHED
     started = jax.jit(divided.step.init, out_shardings=divided.sharding)()
     expected = specs(started)
-    names = [name for name, spec in expected.items() if spec == PartitionSpec("data")]
+    names = [name for name, spec in expected.items() if spec != PartitionSpec()]
     assert len([name for name in names if name.startswith("params/")]) >= 2
     assert len(names) % 4 == 0  # parameters, their average and both moments of Adam
     steps = []
