@@ -3,9 +3,11 @@ import io
 import jax
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from ctc_jax import process, reporting, runs
 from ctc_jax.reporting import MetricWriter, Progress, read_history, save_png, truncate_history, write_report
+from ctc_jax.training.mesh import data_mesh
 
 
 @pytest.mark.parametrize(
@@ -15,6 +17,14 @@ def test_the_first_of_several_processes_leads_and_a_single_one_is_not_asked(monk
     monkeypatch.setattr(jax.distributed, "is_initialized", lambda: started)
     monkeypatch.setattr(jax, "process_index", lambda: index)
     assert process.is_leader() is leads
+
+
+def test_a_process_alone_agrees_with_itself_and_waits_for_nobody():
+    assert [process.any_of_all(flag) for flag in (True, False)] == [True, False]
+    assert [process.leaders(flag) for flag in (True, False)] == [True, False]
+    process.wait_for_all("a test")
+    split = jax.device_put(np.arange(8.0), NamedSharding(data_mesh(), PartitionSpec("data")))
+    np.testing.assert_array_equal(process.whole(split), np.arange(8.0))
 
 
 def write_everything(workdir, said) -> None:

@@ -10,8 +10,9 @@ from ml_collections import config_flags
 from configs import base
 from ctc_jax import runs, sweeps
 from ctc_jax.cli import flags as command_line
-from ctc_jax.cli import modes
+from ctc_jax.cli import hosts, modes
 from ctc_jax.cli.listing import listing
+from ctc_jax.errors import UserError
 from ctc_jax.options import flatten
 
 USAGE = """Trains, evaluates, samples or reports one experiment, or sweeps it.
@@ -35,7 +36,10 @@ MODE = flags.DEFINE_enum(
     "mode", "train", sorted(modes.MODES), "What to do with the run; a run that exists resumes; describe makes none."
 )
 SWEEP = flags.DEFINE_string("sweep", None, "Sweep file: run the config once for each of its overrides.")
-EXECUTOR = flags.DEFINE_enum("executor", "local", ["local", "slurm"], "Where a sweep's runs go.")
+EXECUTOR = flags.DEFINE_enum(
+    "executor", "local", ["local", "slurm", "kubernetes"], "Where a sweep's runs go; kubernetes with --dry_run alone."
+)
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print a sweep's runs, workdirs and commands, or the manifest; run none.")
 PARALLEL = flags.DEFINE_integer("sweep_parallel", 1, "Local runs of a sweep at once.", lower_bound=1)
 flags.DEFINE_bool("list", False, "Print experiments, presets, sweeps and the parts by name; nothing else is done.")
 
@@ -48,17 +52,19 @@ def main(argv: list[str]) -> int:
     names = [f"runs/{Path(path).stem}", preset, Path(SWEEP.value or "").stem]
     workdir = runs.expand(WORKDIR.value or "-".join(name for name in names if name))
     if SWEEP.value:
-        return sweeps.execute(
-            file,
-            SWEEP.value,
-            executor=EXECUTOR.value,
-            root=workdir,
-            parallel=PARALLEL.value,
-            config=CONFIG.value,
-            mode=MODE.value,
-        )
+        hosts.check_none()
+        asked = {"executor": EXECUTOR.value, "root": workdir, "config": CONFIG.value, "mode": MODE.value}
+        if DRY_RUN.value:
+            print(sweeps.dry_run(file, SWEEP.value, **asked))
+            return 0
+        sweeps.refuse_kubernetes(EXECUTOR.value)
+        return sweeps.execute(file, SWEEP.value, parallel=PARALLEL.value, **asked)
+    if DRY_RUN.value:
+        raise UserError("--dry_run is for --sweep; --mode=describe says what one run takes")
     command = [sys.executable, *sys.argv]
-    return modes.execute(CONFIG.value, defaults=defaults(), workdir=workdir, mode=MODE.value, command=command)
+    return hosts.together(
+        lambda: modes.execute(CONFIG.value, defaults=defaults(), workdir=workdir, mode=MODE.value, command=command)
+    )
 
 
 def defaults() -> dict[str, Any]:

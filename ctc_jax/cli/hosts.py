@@ -1,5 +1,6 @@
 """One run on several hosts, a process on each. Tests: tests/cli/test_hosts.py, tests/test_several_processes.py."""
 
+import faulthandler
 import os
 import sys
 import traceback
@@ -75,6 +76,7 @@ def _check() -> None:
 
 def _join() -> None:
     logging.set_verbosity(logging.WARNING)  # JAX tells whom it connects to
+    faulthandler.enable(2)  # absl's goes to Python's own stream; an abort is told by the process that watches
     try:
         jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value, initialization_timeout=WAIT.value)
     except (ValueError, RuntimeError) as error:

@@ -7,7 +7,8 @@ it (a callback of JAX, a finalizer of the garbage collector), and it may leave a
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,7 @@ from typing import Any
 from ctc_jax.errors import SAVED_EXIT_CODE
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
+SAME_S = 0.5  # a scheduler signals every process of a job, and one that watches another passes its signal on as well
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -24,20 +26,24 @@ class Interrupts:
 
     Args:
       ours: what the file names of our own code begin with.
+      clock: seconds that only increase.
 
     Attributes:
       requested: whether a signal came.
       deferred: whether the first one is only noted, for code that asks for `requested` and ends by itself.
     """
 
-    def __init__(self, ours: str = PACKAGE):
-        self._ours = ours
+    def __init__(self, ours: str = PACKAGE, clock: Callable[[], float] = time.monotonic):
+        self._ours, self._clock = ours, clock
+        self._first_s = 0.0
         self.requested = False
         self.deferred = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Notes the signal. A second one is not deferred."""
-        deferred = self.deferred and not self.requested
+        """Notes the signal. A second one is not deferred, unless it is the same, sent to a whole group of processes."""
+        if not self.requested:
+            self._first_s = self._clock()
+        deferred = self.deferred and self._clock() - self._first_s < SAME_S
         self.requested = True
         if not deferred:
             self._raise_before_our_next_line(frame)

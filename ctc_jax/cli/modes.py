@@ -18,7 +18,7 @@ import jax
 import ml_collections
 from absl import logging
 
-from ctc_jax import data, evaluation, runs, training
+from ctc_jax import data, evaluation, process, runs, training
 from ctc_jax.cli import interrupts
 from ctc_jax.data import Dataset
 from ctc_jax.errors import SAVED_EXIT_CODE, ConfigError, UserError, choose
@@ -52,12 +52,17 @@ def execute(
 
     Raises:
       UserError: something the user can mend.
+      KeyboardInterrupt: the user asked to end where nothing was to be saved.
     """
     stages = choose(MODES, mode, "mode")
     logging.set_verbosity(logging.WARNING)  # JAX reports each accelerator that is not there
     use_compilation_cache()
     keep_host_memory()
     use_host_cores(config.train.cpu_devices, config.train.batch_size)
+    if jax.distributed.is_initialized():
+        check_backend()
+        if not process.is_leader():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if mode == DESCRIBE:
         check_backend()
         print("\n".join(training.describe(config).lines()))
@@ -75,7 +80,7 @@ def execute(
             return next((code for code in codes if code is not None), 0)
         except KeyboardInterrupt:
             print(f"interrupted; go on with: {shlex.join(command)}", file=sys.stderr)
-            return SAVED_EXIT_CODE
+            raise
 
 
 def use_compilation_cache() -> None:
@@ -133,8 +138,8 @@ class _Work:
 def _train(work: _Work) -> int | None:
     config, workdir = work.config, work.workdir
     history = read_history(workdir)
-    if is_done(history, config.train.steps):
-        if (workdir / REPORT).exists():
+    if process.leaders(is_done(history, config.train.steps)):
+        if process.leaders((workdir / REPORT).exists()):
             print(f"this run is finished: {_summary(history)}; its report is {workdir / REPORT}")
             return 0
         work.evaluated = True  # stopped between the figures and the report
@@ -148,12 +153,13 @@ def _train(work: _Work) -> int | None:
     if not (workdir / "config.json").exists():
         training.compile_first_call(experiment)  # a step that does not fit leaves no run
     runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), work.command)
+    process.wait_for_all("the run's files are written")
     check_data(*read_images(workdir), experiment.dataset)
     work.dataset = experiment.dataset
     work.signals.deferred = True
     outcome = training.train(experiment, workdir, interrupted=lambda: work.signals.requested, start=start)
     work.signals.deferred = False
-    if outcome is Outcome.INTERRUPTED or work.signals.requested:
+    if outcome is Outcome.INTERRUPTED or process.any_of_all(work.signals.requested):
         saved = training.Checkpoints(workdir / "checkpoints")
         print(f"saved step {saved.steps[-1]:,}; go on with: {shlex.join(work.command)}", file=sys.stderr)
         saved.close()

@@ -6,7 +6,7 @@ from ctc_jax.data.evaluation_batches import evaluation_batches
 from ctc_jax.data.labels import checked_labels
 from ctc_jax.data.registry import REGISTRY
 from ctc_jax.data.shapes import ShapesDensity
-from ctc_jax.data.stream import BatchStream
+from ctc_jax.data.stream import BatchStream, place
 
 __all__ = [
     "REGISTRY",
@@ -20,6 +20,7 @@ __all__ = [
     "build",
     "checked_labels",
     "evaluation_batches",
+    "place",
     "places",
     "stand_in",
 ]

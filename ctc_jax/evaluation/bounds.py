@@ -10,7 +10,8 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
-from ctc_jax.data import Batch, Split, evaluation_batches
+from ctc_jax import process
+from ctc_jax.data import Batch, Split, evaluation_batches, place
 from ctc_jax.models import Bound, Model, Params
 from ctc_jax.objectives import log_weights
 
@@ -51,7 +52,7 @@ def evaluate_elbo(
         bound = _one_sample(model, params, jax.random.key(seed), batch, index)
         sums = {"log_likelihood_nats": bound.log_likelihood, **{f"kl_nats/{k}": v for k, v in bound.kl.items()}}
         for name, values in sums.items():
-            totals[name] = totals.get(name, 0.0) + float(np.asarray(values, np.float64) @ weight)
+            totals[name] = totals.get(name, 0.0) + float(process.whole(values).astype(np.float64) @ weight)
     means = {name: total / len(split) for name, total in totals.items()}
     elbo = means["log_likelihood_nats"] - sum(value for name, value in means.items() if name.startswith("kl_nats/"))
     return {"elbo_nats": elbo, "bound_bpd": bits_per_dimension(elbo, split.images.shape[1:]), **means}
@@ -121,7 +122,8 @@ class _Sums(NamedTuple):
     def log_mean(self, count: int) -> Float[np.ndarray, " batch"]:
         """The logarithm of their mean."""
         with np.errstate(divide="ignore"):
-            return np.asarray(self.largest, np.float64) + np.log(np.asarray(self.total, np.float64)) - np.log(count)
+            largest, total = (process.whole(part).astype(np.float64) for part in self)
+            return largest + np.log(total) - np.log(count)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -166,7 +168,10 @@ def _batches(split: Split, batch_size: int, sharding: NamedSharding | None):
         sharding = NamedSharding(sharding.mesh, PartitionSpec("data"))
     for batch, weight, first in evaluation_batches(split, batch_size):
         index = np.arange(first, first + batch_size, dtype=np.int32)
-        yield *jax.device_put((batch, index), sharding), weight
+        if sharding is None:
+            yield *jax.device_put((batch, index)), weight
+        else:
+            yield *jax.tree.map(lambda array: place(array, sharding), (batch, index)), weight
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from ctc_jax import process
 from ctc_jax.errors import UserError
 from ctc_jax.training.sharding import leaf_name
 from ctc_jax.training.step import TrainState
@@ -229,7 +230,7 @@ def digest(state: TrainState, notes: dict[str, float | None]) -> str:
     """BLAKE2b of every array's name, type, shape and bytes, and of the notes."""
     found = hashlib.blake2b(json.dumps(notes, sort_keys=True).encode(), digest_size=16)
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        array = np.asarray(leaf)
+        array = process.whole(leaf) if isinstance(leaf, jax.Array) else np.asarray(leaf)
         found.update(f"{leaf_name(path)} {array.dtype} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return found.hexdigest()

@@ -18,6 +18,7 @@ from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.experiment import Experiment
 from ctc_jax.training.mesh import replicated
 from ctc_jax.training.step import MAXIMUM_BAD_STEPS, TrainState, first_bad
+from ctc_jax.training.votes import Votes
 from ctc_jax.training.warm_start import warm_started
 
 # Calls sent ahead of the one that is done: the device never waits for the host, and a signal is soon heard.
@@ -121,6 +122,7 @@ def _loop(
     """Steps up to the last one; how that ended, and the last validation bound."""
     options, bound = experiment.train, None
     step, pending, logged = int(state.step), [], (int(state.step), progress.elapsed_s)
+    votes = Votes(interrupted, experiment.mesh, CALLS_AHEAD)
 
     def due(every: int) -> bool:
         return step % every == 0 or step == options.steps
@@ -133,7 +135,7 @@ def _loop(
         progress.advance(step)
         if len(pending) > CALLS_AHEAD:
             jax.block_until_ready(pending[-1 - CALLS_AHEAD])
-        stop = interrupted()
+        stop = votes()
         if stop or due(options.log_every):
             numbers, bad = _means(
                 experiment, step, int(state.step), jax.device_get(pending), logged, progress.elapsed_s

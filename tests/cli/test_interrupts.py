@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctc_jax.cli.interrupts import SIGNALS, Interrupts, noted
+from ctc_jax.cli.interrupts import SAME_S, SIGNALS, Interrupts, noted
 
 ROOT = Path(__file__).parents[2]
 # Code of a library: not ours by its file name. `called` runs while nobody can catch what it raises.
@@ -83,10 +83,16 @@ def test_a_loop_of_one_line_is_left(handler):
         loop()
 
 
-def test_a_deferred_signal_is_only_noted_and_a_second_one_is_not(handler):
+def test_a_deferred_signal_is_only_noted_and_a_second_one_is_not(handler, monkeypatch):
     handler.deferred = True
+    now = 10.0
+    monkeypatch.setattr(handler, "_clock", lambda: now)
     signal.raise_signal(signal.SIGTERM)
     assert handler.requested
+
+    now += SAME_S / 2
+    signal.raise_signal(signal.SIGTERM)  # the same one, by way of another process
+    now += SAME_S
 
     def again():
         signal.raise_signal(signal.SIGTERM)
