@@ -91,7 +91,7 @@ def test_a_run_writes_its_workdir_then_says_it_is_finished_and_serves_the_other_
     finished_run(environment, pixels, run)
     names = {path.name for path in run.iterdir()}
     assert {"config.json", "provenance.json", "metrics.jsonl", "checkpoints", "samples", "report.html"} <= names
-    assert len(list((run / "samples").glob("*.png"))) == 3
+    assert len(list((run / "samples").glob("*.png"))) == 6
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["split"] == "train"] == [5, 10, 15, 20, 25, 30]
     assert [line["step"] for line in lines if line["split"] == "validation"] == [10, 20, 30]

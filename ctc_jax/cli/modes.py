@@ -195,7 +195,8 @@ def _evaluate(work: _Work) -> None:
 def _sample(work: _Work) -> None:
     run, levels = work.run, 2**work.run.space.bits - 1
     folder = work.workdir / "samples"
-    evaluation.draw_pictures(run.model, run.params, run.dataset.test, folder, levels=levels, seed=run.config.seed)
+    for draw in (evaluation.draw_pictures, evaluation.draw_code_pictures):
+        draw(run.model, run.params, run.dataset.test, folder, levels=levels, seed=run.config.seed)
 
 
 def _report(work: _Work) -> None:

@@ -1,6 +1,7 @@
 from ctc_jax.evaluation.activity import posterior_means
 from ctc_jax.evaluation.bounds import bits_per_dimension, evaluate_elbo, evaluate_importance
 from ctc_jax.evaluation.calibration import Calibration, calibration
+from ctc_jax.evaluation.code_pictures import draw_code_pictures
 from ctc_jax.evaluation.evaluate import evaluate
 from ctc_jax.evaluation.gap import Gap, gap
 from ctc_jax.evaluation.notes import notes
@@ -18,6 +19,7 @@ __all__ = [
     "build_reference",
     "calibration",
     "captioned",
+    "draw_code_pictures",
     "draw_pictures",
     "evaluate",
     "evaluate_elbo",

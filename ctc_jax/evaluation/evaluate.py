@@ -19,6 +19,7 @@ from ctc_jax.evaluation.gap import gap, gap_statistics
 from ctc_jax.evaluation.masks import mask_statistics
 from ctc_jax.evaluation.multimodality import draw_likely, sample_statistics
 from ctc_jax.evaluation.options import EvaluateOptions
+from ctc_jax.evaluation.pictures import extremes_picture
 from ctc_jax.evaluation.quality import Reference, sample_quality
 from ctc_jax.evaluation.refinement import refinement_picture, refinement_statistics
 from ctc_jax.evaluation.sharpness import laplacian_variance
@@ -70,6 +71,8 @@ def evaluate(
     elbo = evaluate_elbo(model, params, split, **shared)
     bounds = evaluate_importance(model, params, split, samples=options.importance_samples, **shared)
     importance = float(np.mean(bounds, dtype=np.float64))
+    if pictures is not None:
+        save_png(pictures / "extremes.png", extremes_picture(model, params, split, bounds, levels=levels, seed=seed))
     likely = draw_likely(model, params, latents=options.latents, samples=options.likelihood_samples, seed=seed)
     shown = split.images[even_rows(len(split), options.latents * options.likelihood_samples)]
     return {

@@ -4,20 +4,24 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from ctc_jax.data import Batch, Split
-from ctc_jax.evaluation import latent_pictures
+from ctc_jax.evaluation import code_pictures, latent_pictures
 from ctc_jax.evaluation.even_rows import even_batch
 from ctc_jax.evaluation.multimodality import draw_likely
 from ctc_jax.models import Model, Params
-from ctc_jax.reporting import Picture, grid, mean_and_samples, pair_grid, save_png
+from ctc_jax.reporting import Picture, grid, labeled_rows, mean_and_samples, pair_grid, save_png
 
 CAPTIONS = {
     "samples": "Samples: a latent of the prior, then pixels from the likelihood",
     "reconstructions": "Test images beside the likelihood's mean at a code of the recognition model",
     "mean_and_samples": "Each row one latent of the prior: the likelihood's mean, then samples of the likelihood",
+    "extremes": "Of the test images those with the highest bound and those with the lowest, each beside the "
+    "likelihood's mean at a code of the recognition model",
+    **code_pictures.CAPTIONS,
     **latent_pictures.CAPTIONS,
     "refinement": "Each row a test image and the likelihood's mean at the recognition model's center and after so "
     "many moves of the method that inference.name chooses",
@@ -62,10 +66,33 @@ def draw_pictures(
     return pictures
 
 
+def extremes_picture(
+    model: Model, params: Params, split: Split, bounds: Float[np.ndarray, " images"], *, levels: int, seed: int
+) -> np.ndarray:
+    """The images of the highest and of the lowest bounds, from the outermost on, each beside its reconstruction.
+
+    Args:
+      model: any model.
+      params: its parameters.
+      split: where the images are.
+      bounds: of each of them, nats.
+      levels: the highest pixel level.
+      seed: of the codes.
+    """
+    order = np.argsort(-bounds, kind="stable")
+    rows = np.concatenate([order[:ROWS], order[::-1][:ROWS]])
+    batch = Batch(jnp.asarray(split.images[rows]), jnp.asarray(split.labels[rows]))
+    means = np.asarray(reconstruct_images(model, params, jax.random.key(seed), batch))
+    pairs = np.stack([split.images[rows].astype(np.float64), means], axis=1)
+    best, worst = np.split(pairs, 2)
+    labels = ["highest", "reconstruction", "lowest", "reconstruction"]
+    return labeled_rows(np.concatenate([best, worst], axis=1), labels, levels=levels)
+
+
 def captioned(directory: Path) -> list[Picture]:
     """The pictures in a directory with their captions, as they are drawn; others after them, by name."""
     place = {name: index for index, name in enumerate(CAPTIONS)}
-    paths = [path for path in directory.glob("*") if path.suffix in (".png", ".gif")]
+    paths = [path for path in directory.glob("*") if path.suffix in (".png", ".gif", ".svg")]
     paths.sort(key=lambda path: (place.get(path.stem, len(place)), path.stem))
     return [Picture(CAPTIONS.get(path.stem, path.stem), path) for path in paths]
 

@@ -42,6 +42,8 @@ figure { margin: 0 0 1.4rem }
 figcaption { color: var(--soft); margin-bottom: .35rem }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1.4rem }
 .panels > svg { display: block; width: 100%; height: auto }
+.drawn svg { display: block; width: 100%; max-width: 34rem; height: auto }
+.drawn svg svg { max-width: none }
 img { display: block; max-width: 100%; height: auto; border-radius: .3rem }
 table { border-collapse: collapse; width: 100%; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .22rem .8rem .22rem 0; border-bottom: 1px solid var(--line);
@@ -64,7 +66,7 @@ summary { cursor: pointer; color: var(--soft); margin-top: 1rem }
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A PNG or GIF file and the words above it."""
+    """A PNG, GIF or SVG file and the words above it."""
 
     caption: str
     path: Path
@@ -164,6 +166,8 @@ def _line(command: Any) -> str:
 
 
 def _figure(caption: str, picture: bytes, kind: str) -> str:
+    if kind == "svg":  # as part of the page it has the page's colors
+        return f'<figure class="drawn"><figcaption>{_escape(caption)}</figcaption>{picture.decode()}</figure>'
     source = f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
     words = _escape(caption)
     return f'<figure><figcaption>{words}</figcaption><img src="{source}" alt="{words}"></figure>'

@@ -47,9 +47,10 @@ def test_the_stages_of_a_mode_restore_the_run_once(work, monkeypatch, mode, draw
         return FakeRun(workdir, base.get_config(), 3, {}, model, space, [], "")
 
     monkeypatch.setattr(modes, "load", load)
-    monkeypatch.setattr(modes.evaluation, "draw_pictures", lambda *_, **__: pictures.append(1))
+    for name in ("draw_pictures", "draw_code_pictures"):
+        monkeypatch.setattr(modes.evaluation, name, lambda *_, **__: pictures.append(1))
     assert [stage(work) for stage in modes.MODES[mode]] == [None] * len(modes.MODES[mode])
-    assert (len(loads), len(pictures)) == (drawn, drawn)
+    assert (len(loads), len(pictures)) == (drawn, 2 * drawn)
     lines = (work.workdir / "metrics.jsonl").read_text().splitlines() if tested else []
     assert [json.loads(line)["split"] for line in lines] == ["test"] * tested
     page = (work.workdir / "report.html").read_text()

@@ -8,8 +8,9 @@ from ctc_jax.data import Batch, Split
 from ctc_jax.distributions import IndependentPixels, PixelBernoulli
 from ctc_jax.evaluation import captioned, draw_pictures, reconstruct_images, sample_images
 from ctc_jax.evaluation.latent_pictures import CAPTIONS
+from ctc_jax.evaluation.pictures import extremes_picture
 from ctc_jax.models import Masked, Trace
-from ctc_jax.reporting import grid, mean_and_samples, pair_grid
+from ctc_jax.reporting import grid, labeled_rows, mean_and_samples, pair_grid
 from tests import toys
 
 
@@ -102,6 +103,16 @@ def test_a_split_smaller_than_the_picture_is_shown_whole(images, params, tmp_pat
     draw_pictures(Certain(), params, split, tmp_path, levels=1, seed=0)
     expected = pair_grid(images[:3], coin(images[:3], 0.5), 4, levels=1)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "reconstructions.png")), expected)
+
+
+def test_the_outermost_images_are_shown_from_the_outermost_on(images, params):
+    bounds = np.random.default_rng(1).permutation(40).astype(np.float64)
+    split = Split(images[:40], np.zeros(40, np.int32))
+    found = extremes_picture(Certain(), params, split, bounds, levels=1, seed=0)
+    highest, lowest = (images[np.argsort(sign * bounds)[:8]] for sign in (-1, 1))
+    columns = [highest, coin(highest, 0.5), lowest, coin(lowest, 0.5)]
+    labels = ["highest", "reconstruction", "lowest", "reconstruction"]
+    np.testing.assert_array_equal(found, labeled_rows(np.stack(columns, axis=1), labels, levels=1))
 
 
 def test_sample_images_draws_latents_then_pixels(params):
