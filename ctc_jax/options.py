@@ -240,12 +240,19 @@ def check_used(config: Mapping[str, Any], changed: Iterable[str], sections: Iter
     for key in changed:
         section, _, rest = key.partition(".")
         part, dot, _ = rest.partition(".")
-        chosen = str(config.get(f"{section}.name", "")).replace(" ", "").split(",")
-        if dot and f"{section}.name" in config and part not in chosen:
+        if not is_chosen(config, key):
             allowed = f"its default, since {section}.name is {config[f'{section}.name']!r} and not {part}"
             raise ConfigError(key, config[key], allowed)
         if not dot and section in known:
             known[section].check_shared(part, config[key], config.get(f"{section}.name", ""))
+
+
+def is_chosen(config: Mapping[str, Any], key: str) -> bool:
+    """Whether a key of a config, both dotted, is not one of a part that its section does not name."""
+    section, _, rest = key.partition(".")
+    part, dot, _ = rest.partition(".")
+    chosen = str(config.get(f"{section}.name", "")).replace(" ", "").split(",")
+    return not dot or f"{section}.name" not in config or part in chosen
 
 
 def reference(sections: Iterable[Section], prefix: str = "") -> str:

@@ -6,7 +6,7 @@ import ml_collections
 import pytest
 
 from ctc_jax.errors import ConfigError
-from ctc_jax.options import OptionError, Options, Section, check_names, check_used, flatten, option
+from ctc_jax.options import OptionError, Options, Section, check_names, check_used, flatten, is_chosen, option
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,12 @@ def test_options_set_for_a_part_that_is_not_chosen_are_refused():
     )
     with pytest.raises(ConfigError, match=message):
         check_used(config, ["likelihood.mixture.off"])
+
+
+def test_keys_of_parts_that_are_not_chosen_are_told_from_the_others():
+    config = {"seed": 0, "train.steps": 1, "estimator.name": "rloo, reinmax", "estimator.rloo.samples": 2}
+    config |= {"estimator.reinmax.second_order": True, "estimator.daps.samples": 2}
+    assert [key for key in config if not is_chosen(config, key)] == ["estimator.daps.samples"]
 
 
 def test_shared_options_that_the_chosen_part_ignores_are_refused():

@@ -35,10 +35,11 @@ def write_everything(workdir, said) -> None:
         truncate_history(workdir, 0)
         writer = MetricWriter(workdir, tensorboard=True)
         writer.write(1, "train", {"loss_nats": 2.0})
-        writer.image(1, "samples", np.zeros((2, 2, 3), np.uint8))
+        save_png(workdir / "samples" / "one.png", np.zeros((2, 2, 3), np.uint8))
+        writer.image(1, "samples", workdir / "samples" / "one.png")
+        writer.hparams({"seed": 0}, "test", ["loss_nats"])
         writer.close()
         progress.report(1, {"loss_nats": 2.0})
-        save_png(workdir / "samples" / "one.png", np.zeros((2, 2, 3), np.uint8))
         page = {"title": "a run", "summary": {}, "history": [], "config": {}, "provenance": {}, "pictures": ()}
         write_report(workdir / reporting.REPORT, **page)
     progress.close()

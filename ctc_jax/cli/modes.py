@@ -5,6 +5,7 @@ two steps in a row or the last validation bound were not finite; 75 interrupted 
 command.
 """
 
+import contextlib
 import os
 import shlex
 import sys
@@ -23,7 +24,7 @@ from ctc_jax.cli import interrupts
 from ctc_jax.data import Dataset
 from ctc_jax.errors import SAVED_EXIT_CODE, ConfigError, UserError, choose
 from ctc_jax.models import Params
-from ctc_jax.options import flatten
+from ctc_jax.options import flatten, is_chosen
 from ctc_jax.reporting import REPORT, MetricWriter, is_done, overview, read_history, write_report
 from ctc_jax.reporting.latent_groups import grouped
 from ctc_jax.reporting.units import describe
@@ -182,10 +183,16 @@ def _evaluate(work: _Work) -> None:
         return
     run, report = work.run, work.config.report
     print(f"evaluating step {run.step:,} on {len(run.dataset.test):,} test images", flush=True)
-    numbers = run.evaluate(work.config.evaluate, pictures=work.workdir / "samples")
-    writer = MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
-    writer.write(run.step, "test", numbers)
-    writer.close()
+    numbers, config = (
+        run.evaluate(work.config.evaluate, pictures=work.workdir / "samples"),
+        flatten(run.config.to_dict()),
+    )
+    with contextlib.closing(
+        MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
+    ) as writer:
+        writer.write(run.step, "test", numbers)
+        used = {key: value for key, value in config.items() if is_chosen(config, key)}
+        writer.hparams(used, "test", [name for name in numbers if "/" not in name])
     for name, value in grouped(numbers).items():
         print(f"  {describe(name, value)}")
     for sentence in evaluation.notes(numbers):
@@ -197,6 +204,13 @@ def _sample(work: _Work) -> None:
     folder = work.workdir / "samples"
     for draw in (evaluation.draw_pictures, evaluation.draw_code_pictures):
         draw(run.model, run.params, run.dataset.test, folder, levels=levels, seed=run.config.seed)
+    report = work.config.report
+    with contextlib.closing(
+        MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
+    ) as writer:
+        for picture in evaluation.captioned(folder):
+            if picture.path.suffix != ".svg":
+                writer.image(run.step, picture.path.stem, picture.path)
 
 
 def _report(work: _Work) -> None:

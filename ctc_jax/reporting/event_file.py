@@ -5,8 +5,11 @@ tensorboardX's own SummaryWriter hands events to a thread, where a full disk is 
 
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 FLUSH_S = 60.0  # at most this much is lost when the process is killed
 
@@ -29,24 +32,35 @@ class EventFile:
 
         folder.mkdir(parents=True, exist_ok=True)
         self._event = event_pb2.Event
-        self._records = RecordWriter(str(folder / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"))
+        # To a fraction of a second: the evaluation and the pictures after it may come within one, and each has a file.
+        self._records = RecordWriter(str(folder / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"))
         self._flushed = 0.0
         self._records.write(self._event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         if first_step:
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._write(first_step, session_log=start)
 
-    def scalar(self, step: int, tag: str, value: float) -> None:
+    def scalar(self, step: int, tag: str, value: float | int) -> None:
         """Adds a number."""
         from tensorboardX import summary
 
         self._write(step, summary=summary.scalar(tag, value))
 
-    def image(self, step: int, tag: str, array: Any) -> None:
-        """Adds a picture [height, width, 3] of bytes."""
+    def image(self, step: int, tag: str, path: Path) -> None:
+        """Adds a picture as it is in its file, PNG or GIF."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        with Image.open(path) as picture:
+            width, height = picture.size
+        held = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
+        self._write(step, summary=Summary(value=[Summary.Value(tag=tag, image=held)]))
+
+    def hparams(self, values: Mapping[str, str | bool | int | float], tags: Sequence[str]) -> None:
+        """Adds what TensorBoard's page HPARAMS tells runs apart by, and the tags of the numbers that it compares."""
         from tensorboardX import summary
 
-        self._write(step, summary=summary.image(tag, array, dataformats="HWC"))
+        for content in summary.hparams(dict(values), dict.fromkeys(tags)):
+            self._write(0, summary=content)
 
     def close(self) -> None:
         """Writes what is still in memory; the file is closed even where that fails."""

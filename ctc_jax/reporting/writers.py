@@ -8,12 +8,11 @@ import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
 
 import numpy as np
-from jaxtyping import UInt8
 
 from ctc_jax import process
 from ctc_jax.errors import UserError
@@ -68,14 +67,22 @@ class MetricWriter:
         if self._wandb is not None:
             self._wandb.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
-    def image(self, step: int, name: str, array: UInt8[np.ndarray, "height width 3"]) -> None:
-        """Mirrors a picture to TensorBoard and Weights & Biases; the JSON lines hold numbers only."""
+    def image(self, step: int, name: str, path: Path) -> None:
+        """Mirrors a PNG or GIF to TensorBoard and Weights & Biases; the JSON lines hold numbers only."""
         if self._tensorboard is not None:
-            self._tensorboard.image(step, name, array)
+            self._tensorboard.image(step, name, path)
         if self._wandb is not None:
             import wandb
 
-            self._wandb.log({name: wandb.Image(array)}, step=step)
+            self._wandb.log({name: wandb.Image(str(path))}, step=step)
+
+    def hparams(self, config: Mapping[str, Any], split: str, names: Iterable[str]) -> None:
+        """Mirrors a config, its keys dotted, for TensorBoard to compare runs by these numbers of a split."""
+        if self._tensorboard is not None:
+            simple = {key: value for key, value in config.items() if isinstance(value, str | bool | int | float)}
+            self._tensorboard.hparams(simple, [f"{split}/{name}" for name in names])
+        if self._wandb is not None:
+            self._wandb.config.update(dict(config), allow_val_change=True)
 
     def close(self) -> None:
         """Closes every file, the others as well where one cannot be; writing afterwards is an error.

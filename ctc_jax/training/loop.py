@@ -13,7 +13,7 @@ import numpy as np
 from ctc_jax.errors import ConfigError
 from ctc_jax.evaluation import bits_per_dimension, draw_pictures, evaluate_elbo
 from ctc_jax.models import Params
-from ctc_jax.reporting import MetricWriter, Progress, truncate_history
+from ctc_jax.reporting import MetricWriter, Picture, Progress, truncate_history
 from ctc_jax.training.checkpoint import Checkpoints
 from ctc_jax.training.experiment import Experiment
 from ctc_jax.training.mesh import replicated
@@ -159,7 +159,8 @@ def _loop(
         if stop and step < options.steps:
             return Outcome.INTERRUPTED, None
         if options.picture_every and step % options.picture_every == 0 and step < options.steps:
-            _draw(experiment, state, workdir / "samples" / f"step-{step:08d}")
+            for picture in _draw(experiment, state, workdir / "samples" / f"step-{step:08d}"):
+                writer.image(step, picture.path.stem, picture.path)
         if bound is not None:
             logged = (step, progress.elapsed_s)  # validation is no part of the training throughput
     return Outcome.FINISHED, bound
@@ -247,8 +248,8 @@ def _validate(experiment: Experiment, state: TrainState, step: int, writer: Metr
     return bound
 
 
-def _draw(experiment: Experiment, state: TrainState, folder: Path) -> None:
-    draw_pictures(
+def _draw(experiment: Experiment, state: TrainState, folder: Path) -> list[Picture]:
+    return draw_pictures(
         experiment.model,
         state.evaluated,
         experiment.dataset.validation,

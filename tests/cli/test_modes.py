@@ -2,6 +2,7 @@ import json
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 
 from configs import base
@@ -10,6 +11,7 @@ from ctc_jax.cli import interrupts, modes
 from ctc_jax.errors import UserError
 from ctc_jax.models import ImageSpace
 from ctc_jax.options import flatten
+from ctc_jax.reporting import save_bytes, save_png
 from ctc_jax.run import Run
 
 
@@ -55,7 +57,27 @@ def test_the_stages_of_a_mode_restore_the_run_once(work, monkeypatch, mode, draw
     assert [json.loads(line)["split"] for line in lines] == ["test"] * tested
     page = (work.workdir / "report.html").read_text()
     assert "conv_vae" in page
-    assert "differs from the defaults" in page  # TensorBoard is off
+    assert "differs from the defaults" in page  # here TensorBoard is off
+
+
+def test_tensorboard_gets_the_pictures_and_what_tells_runs_apart(work, monkeypatch):
+    work.config.report.tensorboard = True
+    model = training.build_model(work.config, ImageSpace((8, 8, 1), 8, 0))
+    run = FakeRun(work.workdir, base.get_config(), 3, {}, model, ImageSpace((8, 8, 1), 8, 0), [], "")
+
+    def draw(*given, **rest):
+        save_png(given[3] / "samples.png", np.zeros((4, 4, 3), np.uint8))
+        save_bytes(given[3] / "unit_kl.svg", b"<svg></svg>")
+
+    monkeypatch.setattr(modes, "load", lambda workdir: run)
+    for name in ("draw_pictures", "draw_code_pictures"):
+        monkeypatch.setattr(modes.evaluation, name, draw)
+    assert [stage(work) for stage in modes.MODES["evaluate"]] == [None] * 3
+    written = b"".join(path.read_bytes() for path in (work.workdir / "tensorboard").iterdir())
+    for tag in (b"samples", b"test/elbo_nats", b"likelihood.ctc.components"):
+        assert tag in written
+    for tag in (b"unit_kl", b"likelihood.categorical"):  # no picture for TensorBoard; not the likelihood of this run
+        assert tag not in written
 
 
 def test_platforms_that_are_not_there_are_told_in_one_line(monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ctc_jax.errors import UserError
+from ctc_jax.reporting.pictures import save_png
 from ctc_jax.reporting.writers import MetricWriter, is_done, read_history, truncate_history
 
 
@@ -92,7 +93,9 @@ def test_tensorboard_holds_the_scalars_and_the_picture(tmp_path):
 
     writer = MetricWriter(tmp_path, tensorboard=True)
     writer.write(4, "train", {"bound_bpd": 0.5})
-    writer.image(4, "samples", np.zeros((2, 3, 3), np.uint8))
+    save_png(tmp_path / "samples.png", np.zeros((2, 3, 3), np.uint8))
+    writer.image(4, "samples", tmp_path / "samples.png")
+    writer.hparams({"seed": 3, "none": None}, "test", ["bound_bpd"])
     writer.close()
     (path,) = (tmp_path / "tensorboard").iterdir()
     data, found = path.read_bytes(), {}
@@ -105,6 +108,7 @@ def test_tensorboard_holds_the_scalars_and_the_picture(tmp_path):
     assert found["train/bound_bpd"][0] == 4
     assert found["train/bound_bpd"][1].simple_value == 0.5
     assert (found["samples"][1].image.height, found["samples"][1].image.width) == (2, 3)
+    assert "_hparams_/session_start_info" in found
 
 
 def test_missing_wandb_is_said_in_words(tmp_path, monkeypatch):
@@ -114,18 +118,23 @@ def test_missing_wandb_is_said_in_words(tmp_path, monkeypatch):
 
 
 def test_wandb_is_given_tagged_numbers_and_the_same_run_again(tmp_path, monkeypatch):
-    logged, identities = [], []
+    logged, identities, configs = [], [], []
 
     def init(**arguments):
         identities.append(arguments["id"])
-        run = types.SimpleNamespace(log=lambda numbers, step: logged.append((step, numbers)), finish=lambda: None)
-        return run
+        return types.SimpleNamespace(
+            log=lambda numbers, step: logged.append((step, numbers)),
+            finish=lambda: None,
+            config=types.SimpleNamespace(update=lambda config, allow_val_change: configs.append(config)),
+        )
 
     monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init))
     for step in (2, 3):
         writer = MetricWriter(tmp_path, tensorboard=False, wandb_project="mine")
         writer.write(step, "train", {"bound_bpd": 0.5})
+        writer.hparams({"seed": 3}, "test", ["bound_bpd"])
         writer.close()
+    assert configs == [{"seed": 3}] * 2
     assert logged == [(2, {"train/bound_bpd": 0.5}), (3, {"train/bound_bpd": 0.5})]
     assert identities[0] == identities[1]
 
