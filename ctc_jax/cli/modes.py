@@ -149,8 +149,8 @@ def _train(work: _Work) -> int | None:
     # Before anything is written; a run that goes on from a checkpoint of its own no longer needs it.
     start = None if any((workdir / "checkpoints").glob("[0-9]*")) else _start(config.train.start_from)
     experiment = training.build(config)
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(experiment.abstract_state.params))
-    print(f"{parameters:,} parameters; what a step takes: --mode={DESCRIBE}", flush=True)
+    for line in (*training.heading(config, experiment), f"workdir: {workdir}", "compiling"):
+        print(line, flush=True)
     if not (workdir / "config.json").exists():
         training.compile_first_call(experiment)  # a step that does not fit leaves no run
     runs.begin(workdir, config.to_dict(), describe_images(experiment.space, experiment.dataset), work.command)

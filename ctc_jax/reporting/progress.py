@@ -1,5 +1,7 @@
 """Progress of a run: a bar on a terminal, plain lines elsewhere, with an ETA. Tests: test_progress.py."""
 
+import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +13,7 @@ from ctc_jax import process
 from ctc_jax.reporting.units import describe
 
 FADE = 0.05  # share of the run's steps after which the speed before a restart no longer counts
+BAR_COLUMNS = 6  # of a bar at least, where there is room for it beside the bound and the ETA
 
 
 class _Bar(tqdm):
@@ -56,6 +59,7 @@ class Progress:
                 file=self._stream,
                 dynamic_ncols=True,
                 bar_format="{percentage:3.0f}%|{bar}| {n:,}/{total:,}  {desc}",
+                colour=None if os.environ.get("NO_COLOR") else "blue",  # https://no-color.org
             )
 
     @property
@@ -85,18 +89,27 @@ class Progress:
             self._bar.update(step - self._bar.n)
 
     def report(self, step: int, numbers: Mapping[str, SupportsFloat]) -> None:
-        """Shows the numbers of a step, for example `bound_bpd` and `images_per_second`, and the ETA."""
+        """Shows the numbers of a step and the ETA; a terminal too narrow for all leaves out the last numbers first.
+
+        Args:
+          step: steps done.
+          numbers: for example `bound_bpd` and `images_per_second`; the first one is always shown.
+        """
         self._step = step
         self._last = (step, self._clock())
         self._anchor = self._anchor or self._last
         phrases = [describe(name, value) for name, value in numbers.items()]
-        phrases.append(f"ETA {format_duration(self.eta_s())}")
+        eta = f"ETA {format_duration(self.eta_s())}"
         if self._bar is not None:
-            self._bar.set_description_str("  ".join(phrases), refresh=False)
+            columns = self._bar.format_dict["ncols"] or math.inf  # asked each time: a window may have changed
+            room = columns - BAR_COLUMNS - len(f"100%|| {self._total:,}/{self._total:,}  ")
+            while len(phrases) > 1 and len("  ".join([*phrases, eta])) > room:
+                phrases.pop()
+            self._bar.set_description_str("  ".join([*phrases, eta]), refresh=False)
             self._bar.update(step - self._bar.n)
             self._bar.refresh()
         else:
-            self._print("  ".join([f"step {step:,}/{self._total:,}", *phrases]))
+            self._print("  ".join([f"step {step:,}/{self._total:,}", *phrases, eta]))
 
     def message(self, text: str) -> None:
         """Prints a line, above the bar when there is one."""

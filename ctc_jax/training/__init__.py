@@ -1,5 +1,5 @@
 from ctc_jax.training.checkpoint import Checkpoints
-from ctc_jax.training.description import Description, describe
+from ctc_jax.training.description import Description, describe, heading
 from ctc_jax.training.experiment import Experiment, build, build_model, build_step, image_space
 from ctc_jax.training.loop import Outcome, compile_first_call, train
 from ctc_jax.training.options import SECTION, TrainOptions
@@ -16,6 +16,7 @@ __all__ = [
     "build_step",
     "compile_first_call",
     "describe",
+    "heading",
     "image_space",
     "train",
 ]

@@ -75,9 +75,6 @@ def describe(config: ml_collections.ConfigDict) -> Description:
     image = jax.ShapeDtypeStruct((1, batch_size, *stand_in.image_shape), stand_in.train.images.dtype)
     like = Batch(image, jax.ShapeDtypeStruct((1, batch_size), stand_in.train.labels.dtype))
     counted = flops(jax.make_jaxpr(experiment.step)(state, like), state.params)
-    height, width, channels = experiment.space.shape
-    levels = f"{experiment.space.bits} bits" if experiment.space.bits > 1 else "binary"
-    devices = experiment.mesh.devices.ravel()
     return Description(
         parameters=parts,
         flops={name or REST: count for name, count in sorted(counted.items())},
@@ -89,13 +86,36 @@ def describe(config: ml_collections.ConfigDict) -> Description:
             "kept for the backward pass": _mib(kept(experiment, like)),
         },
         setting=(
-            f"device: {len(devices)} x {devices[0].device_kind}",
-            f"data: {stand_in.name}, {height} x {width} x {channels}, {levels}, {images:,} training images; "
-            f"{stand_in.origin}",
+            _devices(experiment),
+            _data(experiment, f"{images:,} training images"),
             f"batch: {batch_size} images, {images // batch_size:,} steps an epoch, {experiment.train.steps:,} in all",
         ),
         batch_size=batch_size,
     )
+
+
+def heading(config: ml_collections.ConfigDict, experiment: Experiment) -> list[str]:
+    """What an experiment is, before its first step: data, model and devices, a line each."""
+    data = experiment.dataset
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(experiment.abstract_state.params))
+    return [
+        _data(
+            experiment, f"{len(data.train):,} training, {len(data.validation):,} validation, {len(data.test):,} test"
+        ),
+        f"model: {config.model.name}, likelihood {config.likelihood.name}, {parameters:,} parameters",
+        _devices(experiment),
+    ]
+
+
+def _data(experiment: Experiment, sizes: str) -> str:
+    dataset, shape = experiment.dataset, " x ".join(map(str, experiment.space.shape))
+    levels = f"{dataset.bits} bits" if dataset.bits > 1 else "binary"
+    return f"data: {dataset.name}, {shape}, {levels}, {sizes}; {dataset.origin}"
+
+
+def _devices(experiment: Experiment) -> str:
+    devices = experiment.mesh.devices.ravel()
+    return f"devices: {len(devices)} x {devices[0].device_kind}"
 
 
 def kept(experiment: Experiment, like: Batch) -> list[Any]:

@@ -1,8 +1,15 @@
+import contextlib
 import io
+import os
+import pty
+import re
+import termios
 
 import pytest
 
 from ctc_jax.reporting.progress import Progress, format_duration
+
+ESCAPES = re.compile(r"\x1b\[\d*m")
 
 
 class Clock:
@@ -84,6 +91,44 @@ def test_bar_shows_numbers_and_messages_get_their_own_line(clock):
     assert bar.startswith(" 25%|")
     assert "25/100  bound 4.812 bpd" in bar
     assert "validation bound 4.9 bpd" in [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (80, ["bound 4.812 bpd", "12,345 images/s", "ETA 2 d 0:00:00"]),
+        (60, ["bound 4.812 bpd", "ETA 2 d 0:00:00"]),
+    ],
+)
+def test_bound_and_eta_stay_whole_on_a_narrow_terminal(clock, columns, shown):
+    reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (24, columns))
+    with os.fdopen(writer, "w") as stream:
+        progress = Progress(100_000, first_step=50_000, elapsed_before_s=2 * 86_400.0, stream=stream, clock=clock)
+        progress.report(50_000, {"bound_bpd": 4.812, "images_per_second": 12_345.0, "elbo_nats": -10_245.25})
+        progress.close()
+    written = b""
+    with contextlib.suppress(OSError):  # the end of what was written
+        while part := os.read(reader, 10_000):
+            written += part
+    os.close(reader)
+    bar = [line for line in ESCAPES.sub("", written.decode()).split("\r") if "%" in line][-1]
+    assert len(bar) < columns
+    assert bar.count("|") == 2
+    assert bar.rpartition("| ")[2].split("  ")[1:] == shown
+
+
+def test_color_is_for_terminals_of_those_who_want_it(clock, monkeypatch):
+    def written(stream, **environment):
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        Progress(10, stream=stream, clock=clock).report(5, {"bound_bpd": 4.812})
+        return stream.getvalue()
+
+    assert ESCAPES.search(written(Terminal()))
+    assert not ESCAPES.search(written(Terminal(), NO_COLOR="1"))
+    assert not ESCAPES.search(written(io.StringIO()))
 
 
 @pytest.mark.parametrize(

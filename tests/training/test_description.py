@@ -51,6 +51,17 @@ def test_parameters_and_memory_are_those_of_a_state():
         assert described.mib[name] == pytest.approx(sizes[field])
 
 
+def test_a_run_says_what_it_is_before_its_first_step():
+    config = linear()
+    experiment = training.build(config, dataset=data.stand_in(config.data, BATCH)[0])
+    numbers = NUMBERS + (PIXELS + 1) * NUMBERS + (NUMBERS + 1) * PIXELS  # prior's logits, encoder, decoder
+    assert training.heading(config, experiment) == [
+        "data: mnist, 28 x 28 x 1, binary, 8 training, 1 validation, 9 test; not looked for",
+        f"model: mask_vae, likelihood bernoulli, {numbers:,} parameters",
+        "devices: 4 x cpu",
+    ]
+
+
 def test_what_is_kept_for_the_backward_pass_grows_with_the_batch():
     config = mnist_hierarchy.get_config()
     config.model.update({"width": 4, "blocks": 0})

@@ -1,4 +1,5 @@
 import io
+import time
 
 import jax
 import numpy as np
@@ -8,6 +9,7 @@ from ctc_jax import training
 from ctc_jax.objectives import Elbo
 from ctc_jax.reporting import read_history
 from ctc_jax.training import Checkpoints, Outcome, loop
+from ctc_jax.training.compiled_step import CompiledStep
 
 
 def run(config, workdir, **options):
@@ -76,6 +78,20 @@ def test_many_steps_a_call_give_the_curve_of_one(tiny, tmp_path):
 
 
 @pytest.mark.slow
+def test_compiling_is_no_part_of_the_throughput(tiny, tmp_path, monkeypatch):
+    compile_it = CompiledStep.compiled
+
+    def slowly(*arguments):
+        time.sleep(0 if arguments[0]._compiled else 5)
+        return compile_it(*arguments)
+
+    monkeypatch.setattr(CompiledStep, "compiled", slowly)
+    run(tiny(train__steps=4, train__evaluate_every=4), tmp_path)
+    first = read_history(tmp_path)[0]
+    assert first["elapsed_seconds"] > 5
+    assert first["images_per_second"] > 4 * 8 / 5
+
+
 def test_data_that_do_not_fit_the_device_give_the_same_run(tiny, tmp_path):
     _, _, experiment = run(tiny(), tmp_path / "device")
     run(tiny(data__device_budget_mib=0), tmp_path / "host")
