@@ -93,7 +93,7 @@ def write_report(
       summary: numbers by name, as `numbers` shows them.
       history: what `read_history` returns.
       config: nested keys; shown flat, with dots, those that differ from the defaults first.
-      provenance: nested keys; `command`, a list of words, is shown as a line that a shell takes.
+      provenance: nested keys; `command`, a list of words, is shown as a shell takes it.
       pictures: shown in order.
       notes: sentences below the numbers.
       defaults: of the config, by dotted key; None shows the config whole.
@@ -160,9 +160,12 @@ def _config(config: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> st
 
 
 def _line(command: Any) -> str:
-    """Words as a line that a shell takes."""
-    is_words = isinstance(command, list) and all(isinstance(word, str) for word in command)
-    return shlex.join(command) if is_words else _words(command)
+    """Words as a shell takes them, each flag on a line of its own."""
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        return _words(command)
+    quoted = [shlex.quote(word) for word in command]
+    breaks = [" \\\n  " if word.startswith("--") else " " for word in command]
+    return "".join(part for pair in zip(breaks, quoted, strict=True) for part in pair).strip()
 
 
 def _figure(caption: str, picture: bytes, kind: str) -> str:

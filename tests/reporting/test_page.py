@@ -86,7 +86,7 @@ def test_numbers_config_and_command_are_there_in_order(report):
             "4.812 bpd",
             "masks of level_1 < all",
             "Samples <b>",
-            "python launch.py '--config=a b'",
+            "python launch.py \\ '--config=a b'",
             "likelihood.name ctc logistic",
             "2 keys at their defaults",
             "seed 3",
