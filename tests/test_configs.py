@@ -2,10 +2,12 @@
 
 import importlib
 import re
+import runpy
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import optuna
 import pytest
 
 from configs import base
@@ -14,8 +16,9 @@ from ctc_jax.errors import ConfigError, UserError
 from ctc_jax.layers import activation
 from ctc_jax.models import ImageSpace
 from ctc_jax.options import flatten
-from ctc_jax.sweeps.expand import load_sweep
+from ctc_jax.sweeps.expand import checked, load_sweep
 from ctc_jax.training import optimizer
+from ctc_jax.training.options import SECTION as TRAIN
 
 ROOT = Path(__file__).parents[1]
 KEYS = flatten(base.get_config().to_dict())
@@ -132,6 +135,19 @@ def test_every_key_of_the_base_is_read_by_the_package():
     source = "\n".join(path.read_text() for path in (ROOT / "ctc_jax").rglob("*.py"))
     unread = [key for key in KEYS if not re.search(rf'\.{key.split(".")[-1]}\b|"{key.split(".")[-1]}"', source)]
     assert not unread
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "searches").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_search_has_its_command_and_suggests_what_its_config_takes(path):
+    names = runpy.run_path(str(path))
+    (experiment,) = re.findall(rf"--config=configs/(\w+)\.py --search=configs/searches/{path.name}", names["__doc__"])
+    config = importlib.import_module(f"configs.{experiment}").get_config()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        overrides = checked(names["suggest"](study.ask()), flatten(config.to_dict()))
+        changed = config.copy_and_resolve_references()
+        changed.update_from_flattened_dict(overrides)
+        TRAIN.read_shared(changed.train)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "sweeps").glob("*.py")), ids=lambda path: path.stem)

@@ -23,6 +23,7 @@ USAGE = """Trains, evaluates, samples or reports one experiment, or sweeps it.
   {program} --config=configs/cifar_ctc.py --mode=evaluate         the numbers of a trained run
   {program} --config=configs/cifar_ctc.py --mode=describe         parameters, FLOPs, memory; trains nothing
   {program} --config=configs/cifar_ctc.py --sweep=configs/sweeps/likelihoods.py
+  {program} --config=configs/shapes_ctc.py --search=configs/searches/rates.py
   {program} --list                                                experiments, presets, and the parts by name
 
 --config.KEY=VALUE changes one key; python -m configs.base lists all keys with their meaning. Files configs/... that are
@@ -36,6 +37,8 @@ MODE = flags.DEFINE_enum(
     "mode", "train", sorted(modes.MODES), "What to do with the run; a run that exists resumes; describe makes none."
 )
 SWEEP = flags.DEFINE_string("sweep", None, "Sweep file: run the config once for each of its overrides.")
+SEARCH = flags.DEFINE_string("search", None, "Search file: runs chosen by Optuna from those before (docs/running.md).")
+SEARCH_RUNS = flags.DEFINE_integer("search_runs", 20, "Runs of a search, finished or pruned.", lower_bound=1)
 EXECUTOR = flags.DEFINE_enum(
     "executor", "local", ["local", "slurm", "kubernetes"], "Where a sweep's runs go; kubernetes with --dry_run alone."
 )
@@ -49,8 +52,10 @@ def main(argv: list[str]) -> int:
     del argv
     file = config_flags.get_config_filename(flags.FLAGS["config"])
     path, _, preset = file.partition(":")
-    names = [f"runs/{Path(path).stem}", preset, Path(SWEEP.value or "").stem]
+    names = [f"runs/{Path(path).stem}", preset, Path(SWEEP.value or SEARCH.value or "").stem]
     workdir = runs.expand(WORKDIR.value or "-".join(name for name in names if name))
+    if SWEEP.value and SEARCH.value:
+        raise UserError("--sweep and --search are given; allowed: one of them")
     if SWEEP.value:
         hosts.check_none()
         asked = {"executor": EXECUTOR.value, "root": workdir, "config": CONFIG.value, "mode": MODE.value}
@@ -59,6 +64,10 @@ def main(argv: list[str]) -> int:
             return 0
         sweeps.refuse_kubernetes(EXECUTOR.value)
         return sweeps.execute(file, SWEEP.value, parallel=PARALLEL.value, **asked)
+    if SEARCH.value:
+        hosts.check_none()
+        shared = {"root": workdir, "config": CONFIG.value, "parallel": PARALLEL.value}
+        return sweeps.search(file, SEARCH.value, runs=SEARCH_RUNS.value, **shared)
     if DRY_RUN.value:
         raise UserError("--dry_run is for --sweep; --mode=describe says what one run takes")
     command = [sys.executable, *sys.argv]

@@ -57,7 +57,7 @@ def check_none() -> None:
       UserError: one of them is set.
     """
     if DISTRIBUTED.value:
-        raise UserError("--distributed is for one run, not for --sweep")
+        raise UserError("--distributed is for one run, not for --sweep or --search")
 
 
 def _check() -> None:

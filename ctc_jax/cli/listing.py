@@ -18,14 +18,15 @@ WIDTH = 118
 
 
 def listing(folder: Path, sections: Iterable[Section]) -> str:
-    """Experiments with presets, sweeps, and the names that each section of a config takes, one line each.
+    """Experiments with presets, sweeps, searches, and the names that each section of a config takes, one line each.
 
     Args:
-      folder: with the experiments, and in `sweeps` the sweeps.
+      folder: with the experiments, in `sweeps` the sweeps and in `searches` the searches.
       sections: of the config.
     """
     blocks = [("experiments: --config=configs/NAME.py, or NAME.py:PRESET", _experiments(folder))]
     blocks.append(("sweeps: --sweep=configs/sweeps/NAME.py", _files(folder / "sweeps", "get_overrides")))
+    blocks.append(("searches: --search=configs/searches/NAME.py", _files(folder / "searches", "suggest")))
     blocks += [(f"--config.{section.key}.name", _parts(section)) for section in sections if section.registry]
     return "\n\n".join("\n".join([heading, *lines]) for heading, lines in blocks)
 

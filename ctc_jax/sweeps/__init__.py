@@ -3,5 +3,6 @@
 from ctc_jax.sweeps.dry_run import dry_run, refuse_kubernetes
 from ctc_jax.sweeps.execute import execute
 from ctc_jax.sweeps.expand import crossed, drawn, product, run_name, zipped
+from ctc_jax.sweeps.search import search
 
-__all__ = ["crossed", "drawn", "dry_run", "execute", "product", "refuse_kubernetes", "run_name", "zipped"]
+__all__ = ["crossed", "drawn", "dry_run", "execute", "product", "refuse_kubernetes", "run_name", "search", "zipped"]

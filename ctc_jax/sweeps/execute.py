@@ -85,7 +85,7 @@ def execute(
                 print(f"{trial.name} is still at work for an earlier launcher", flush=True)
         at_once = parallel if executor == "local" else len(sweep.trials)
         print(f"sweep of {len(sweep.trials)} runs in {root}, {at_once} at once, executor {executor}", flush=True)
-        with _signals_interrupt():
+        with signals_interrupt():
             try:
                 while waiting or jobs.running:
                     while waiting and len(jobs.running) < at_once:
@@ -117,7 +117,7 @@ def execute(
         print(f"{len(failed)} of {len(sweep.trials)} runs failed:", flush=True)
     for name in failed:
         log = root / "logs" / f"{name}.log"
-        print(f"  {name}: exit code {outcomes[name].exit_code}, log {log}: {_last_line(log)}", flush=True)
+        print(f"  {name}: exit code {outcomes[name].exit_code}, log {log}: {last_line(log)}", flush=True)
     if failed:
         return 1
     return 0 if all(outcome.state == "finished" for outcome in outcomes.values()) else SAVED_EXIT_CODE
@@ -189,7 +189,7 @@ def _job_environment() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """SIGTERM and Ctrl-C raise KeyboardInterrupt, unless whoever started us had them ignored."""
     heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
@@ -200,6 +200,7 @@ def _signals_interrupt() -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """What a run said last."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1] if lines else "(empty)"

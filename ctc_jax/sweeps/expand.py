@@ -99,7 +99,7 @@ def load_sweep(path: str, base_config: Any) -> Sweep:
                 f"sweep file {path} yields {overrides!r}; allowed: mappings of dotted config keys to values"
             )
     base = flatten(base_config.to_dict())
-    runs = [_checked({str(key): _plain(value) for key, value in overrides.items()}, base) for overrides in listed]
+    runs = [checked({str(key): _plain(value) for key, value in overrides.items()}, base) for overrides in listed]
     named = [Trial(run_name(overrides), overrides) for overrides in runs]
     for first, second in itertools.pairwise(sorted(run.name for run in named)):
         if first == second:
@@ -127,7 +127,12 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
-def _checked(overrides: Overrides, base: Mapping[str, Any]) -> Overrides:
+def checked(overrides: Overrides, base: Mapping[str, Any]) -> Overrides:
+    """The overrides, if the config has their keys, with values of these types, and its parts use them.
+
+    Raises:
+      ConfigError: by the key.
+    """
     for key, value in overrides.items():
         if key not in base:
             raise ConfigError(key, value, f"only keys that the config has{nearest(key, base)}")

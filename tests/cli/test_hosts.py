@@ -44,5 +44,5 @@ def test_flags_that_do_not_fit_are_refused(given, values, told):
 
 def test_a_sweep_is_refused(given):
     given(distributed=True)
-    with pytest.raises(UserError, match="for one run, not for --sweep"):
+    with pytest.raises(UserError, match="for one run, not for --sweep or --search"):
         hosts.check_none()
