@@ -22,6 +22,9 @@ STICKING = {"objective__name": "elbo", "objective__elbo__gradient": "sticking_th
 WAKE = {"objective__name": "reweighted_wake_sleep", "objective__reweighted_wake_sleep__sleep": 0.5}
 COUPLING = {"posterior__name": "coupling", "posterior__coupling__steps": 2, "posterior__coupling__layers": 1}
 CODING = {"objective__name": "predictive_coding", "objective__predictive_coding__steps": 2}
+MOVED = {"posterior__name": "annealed_hamiltonian", "posterior__annealed_hamiltonian__bridges": 2}
+DRAW = {**VAE, "model__name": "draw", "model__draw__glimpses": 2, "model__activation": "silu"}
+TOP_DOWN = {**VAE, "model__name": "top_down", "model__top_down__decoder": "1x1,2x1"}
 GAUSSIAN = {**HIERARCHY, "model__ctc_hierarchy__families": "gaussian", "estimator__name": "pathwise"}
 
 
@@ -55,6 +58,8 @@ def trained(config):
             marks=pytest.mark.slow,
         ),
         pytest.param({**GAUSSIAN, "posterior__name": "hamiltonian"}, id="moved hierarchy", marks=pytest.mark.slow),
+        pytest.param({**DRAW, **MOVED}, id="moved steps", marks=pytest.mark.slow),
+        pytest.param({**TOP_DOWN, **MOVED}, id="moved blocks", marks=pytest.mark.slow),
         pytest.param({**HIERARCHY, **WAKE}, id="reweighted_wake_sleep of a hierarchy", marks=pytest.mark.slow),
         pytest.param(
             {**HIERARCHY, **WAKE, "model__ctc_hierarchy__inference": "bottom_up"},
