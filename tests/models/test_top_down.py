@@ -313,3 +313,43 @@ def test_what_does_not_fit_is_refused(make_model, changes, words):
 def test_a_posterior_that_does_not_fit_is_refused(make_model, posterior, changes, words):
     with pytest.raises(ConfigError, match=rf"^config\.posterior\.name is '{posterior}'; allowed: {words}"):
         make_model("top_down", posterior=posterior, **changes)
+
+
+def like_cifar(random, count, side):
+    """Images with a power of 1 / f^2, as photographs have, and a color each; levels are 0 to 255."""
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
+    frequency[0, 0] = 0.5 / side
+    shape = (count, 3, *frequency.shape)
+    waves = (random.standard_normal(shape) + 1j * random.standard_normal(shape)) / frequency
+    field = np.fft.irfft2(waves, (side, side))
+    field = field + 2.0 * field.mean(axis=1, keepdims=True)  # colors vary less than brightness
+    return np.clip(128 + 60 * field / field.std(), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+@SLOW
+def test_at_the_published_rate_nothing_diverges_and_few_steps_are_skipped():
+    """On images fresh at each step: like photographs, and noise, of which no bound is below its entropy of 8 bits."""
+    steps, count, side = 150, 32, 8
+    config = cifar_top_down.get_config("published")
+    smaller = {"model.width": 16, "model.features": 8, "model.top_down.decoder": "1x1,4x1,8x1"}
+    config.update_from_flattened_dict({**smaller, "model.top_down.encoder": "4x1,8x1"})
+    step = training.build_step(config, training.build_model(config, ImageSpace((side, side, 3), 8, 10)), images=1)
+    take, start, random = jax.jit(step), jax.jit(step.init), np.random.default_rng(0)
+
+    def bits(draw):
+        """A dimension, at each step."""
+        state, measured = start(), []
+        for _ in range(steps):
+            state, metrics = take(state, Batch(jnp.asarray(draw()[None], jnp.uint8), jnp.zeros((1, count), jnp.int32)))
+            measured.append(metrics)
+        metrics = {name: np.concatenate([of[name] for of in measured]) for name in measured[0]}
+        assert all(np.isfinite(values).all() for values in metrics.values())
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, state.average)))
+        assert metrics["skipped_share"].sum() <= 0.02 * steps
+        return -metrics["elbo_nats"] / (side * side * 3 * np.log(2))
+
+    of_noise = bits(lambda: random.integers(0, 256, (count, side, side, 3)))
+    of_photographs = bits(lambda: like_cifar(random, count, side))
+    for found in (of_noise, of_photographs):
+        assert found[-20:].mean() < found[:20].mean() - 0.1
+    assert of_photographs[-20:].mean() < 7.9 < 8.0 < of_noise[-20:].mean()
