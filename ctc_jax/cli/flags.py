@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 from ml_collections import config_flags
@@ -112,7 +112,7 @@ def one_line(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
     return run
 
 
-def fail(message: str, exit_code: int) -> None:
+def fail(message: str, exit_code: int) -> NoReturn:
     """Prints one line to standard error and ends the process."""
     print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(exit_code)

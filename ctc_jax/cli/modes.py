@@ -86,7 +86,7 @@ def execute(
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs between processes, in $JAX_COMPILATION_CACHE_DIR or the user's cache directory."""
-    if not jax.config.jax_compilation_cache_dir:
+    if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "ctc_jax" / "compiled"))
 
@@ -100,7 +100,7 @@ def check_backend() -> None:
     try:
         jax.devices()
     except RuntimeError as error:
-        asked = jax.config.jax_platforms
+        asked = jax.config.jax_platforms  # type: ignore[attr-defined]
         raise UserError(f"JAX finds no devices of JAX_PLATFORMS={asked}: {str(error).splitlines()[0]}") from None
 
 

@@ -97,7 +97,7 @@ class Dataset:
         images = train.images
         if train.variation is not None:  # of one draw of each, which is a mean over as many
             images = train.varied(np.arange(len(train)), np.random.default_rng(MEAN_SEED))
-        return np.mean(images, axis=0, dtype=np.float64) / highest
+        return np.asarray(np.mean(images, axis=0, dtype=np.float64) / highest)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -41,7 +41,8 @@ class Folder(Source):
         color = any(colored for colored, _ in facts)
         size = {"side": self.image_size, "color": color, "background": self.background}
         first = self._opened(paths[0], lambda image: shown(image, **size))
-        images, digests = places.allocate((len(paths), *first.shape)), Counter()
+        images = places.allocate((len(paths), *first.shape))
+        digests: Counter[bytes] = Counter()
         for index, path in enumerate(paths):
             image = self._opened(path, lambda image: shown(image, **size))
             if image.shape != first.shape:

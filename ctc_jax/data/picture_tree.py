@@ -113,8 +113,10 @@ def _classes(parts: dict[str, list[Picture]]) -> tuple[list[str], list[str]]:
 
 def _walk(root: Path) -> tuple[list[tuple[tuple[str, ...], Path]], list[tuple[str, ...]], Counter]:
     """Pictures in order and folders, by their names below the root, and how many files of which kind were left out."""
-    files, folders, left_out = [], [], Counter()
-    waiting = [(root, (), frozenset({_identity(root)}))]
+    files: list[tuple[tuple[str, ...], Path]] = []
+    folders: list[tuple[str, ...]] = []
+    left_out: Counter[str] = Counter()
+    waiting: list[tuple[Path, tuple[str, ...], frozenset]] = [(root, (), frozenset({_identity(root)}))]
     while waiting:
         folder, above, around = waiting.pop()
         try:

@@ -98,7 +98,8 @@ def peculiarities(image: Image.Image) -> list[str]:
     found = {
         "are animated or have several pages: the first is loaded": getattr(image, "is_animated", False)
         and image.format != "MPO",  # a photograph with a smaller copy of itself
-        "have 16 bits per channel: the higher 8 are loaded": image.mode in (*DEEP, "I") or ";16" in str(image.tile),
+        "have 16 bits per channel: the higher 8 are loaded": image.mode in (*DEEP, "I")
+        or ";16" in str(getattr(image, "tile", "")),
         # Descriptions in profiles are ASCII or UTF-16.
         "have a color profile other than sRGB, which is not applied": profile
         and b"sRGB" not in profile.replace(b"\0", b""),

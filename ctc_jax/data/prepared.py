@@ -141,8 +141,8 @@ def read(places: Places, name: str, validation: int | None = None, order: str = 
         shapes = f"train has images of {images.shape[1:]} and test of {test_images.shape[1:]}"
         raise OptionError("image_size", image_size, f"a side to scale to, since {shapes}")
     try:
-        for part in (train_labels, test_labels):
-            checked_labels(part, len(part), classes)
+        for own_labels in (train_labels, test_labels):
+            checked_labels(own_labels, len(own_labels), classes)
     except ValueError as error:
         raise Unavailable(f"{folder}: {error}") from None
     unread = ", ".join(sorted(set(splits) - set(read_parts)))

@@ -103,7 +103,7 @@ def _update(network, optimizer, levels, params, state, images, labels: Int[Array
 
 
 def _accuracy(network: ClassifierNetwork, params: Any, dataset: Dataset, levels: int) -> float:
-    found = jax.jit(lambda images: jnp.argmax(network.apply(params, images.astype(jnp.float32) / levels).logits, -1))
+    found = jax.jit(lambda images: jnp.argmax(network.apply(params, images.astype(jnp.float32) / levels).logits, -1))  # type: ignore[union-attr]
     right = sum(
         float(weight @ (np.asarray(found(batch.image)) == batch.label))
         for batch, weight, _ in evaluation_batches(dataset.test, LABEL_BATCH)

@@ -155,7 +155,7 @@ def _interpolations(model, params, codes: Codes, images, levels, seed) -> np.nda
     shares = np.linspace(0.0, 1.0, STEPS)
     columns = [images[first]]
     for share in shares:
-        between = {name: _between(*(end[name] for end in ends), turns[name], float(share)) for name in ends[0]}
+        between = {name: _between(start, ends[1][name], turns[name], float(share)) for name, start in ends[0].items()}
         columns.append(np.asarray(_decoded(model, params, between)))
     columns.append(images[second])
     labels = ["input", *(f"{share:.2g}" for share in shares), "input"]

@@ -140,7 +140,8 @@ def _copying(model, params, split, samples, reference, levels, seed, pictures) -
     if not samples:
         return {}
     drawn = draw_codes(model, params, codes=samples, seed=seed).samples[0]
-    unseen, numbers = split.images[even_rows(len(split), samples)], {}
+    unseen = split.images[even_rows(len(split), samples)]
+    numbers: dict[str, int | float] = {}
     for index, (name, space) in enumerate(reference.spaces.items()):
         found, other = (nearest_training(images, reference.corpus, space, levels) for images in (drawn, unseen))
         numbers |= {f"{measure}/{name}": value for measure, value in compare_copies(found, other).items()}

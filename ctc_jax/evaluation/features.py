@@ -63,7 +63,7 @@ def _classifier(dataset: Dataset, directory: Path) -> FeatureSpace:
     """Features of a classifier's layer before the last; trained when the data has been measured by it never before."""
     classifier = cached_classifier(dataset, directory)
     network = ClassifierNetwork(dataset.classes)
-    extract = jax.jit(lambda images: network.apply(classifier.params, images).features)
+    extract = jax.jit(lambda images: network.apply(classifier.params, images).features)  # type: ignore[union-attr]
     return FeatureSpace(extract, {"classifier_accuracy": classifier.accuracy})
 
 

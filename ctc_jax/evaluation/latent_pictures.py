@@ -71,9 +71,9 @@ def draw_latent_pictures(
     on_image = [site for site in model.mask_sites if site.grid]
     if on_image:
         maps = _mask_maps(on_image, model, params, key, judged)
-        shown = [_shades(images, levels), *maps]
-        cells = [column[row] for row in even_rows(len(images), ROWS) for column in shown]
-        drawn["masks"] = grid(np.stack(cells), len(shown))
+        columns = [_shades(images, levels), *maps]
+        masks = [column[row] for row in even_rows(len(images), ROWS) for column in columns]
+        drawn["masks"] = grid(np.stack(masks), len(columns))
     if any(_chooses(site) for site in on_image):
         some = even_batch(split, SWAPPED)
         swapped = np.asarray(_exchanged(model, params, key, some))

@@ -61,8 +61,8 @@ def compare(real: Manifold, generated: Manifold) -> dict[str, float]:
         squared -= rounding
         in_real = squared <= (1.0 + TIE) * real.squared_radii[rows, None]
         balls += np.sum(in_real, axis=0)
-        covered += np.count_nonzero(in_real.any(axis=1))
-        recalled += np.count_nonzero((squared <= (1.0 + TIE) * generated.squared_radii[None]).any(axis=1))
+        covered += int(np.count_nonzero(in_real.any(axis=1)))
+        recalled += int(np.count_nonzero((squared <= (1.0 + TIE) * generated.squared_radii[None]).any(axis=1)))
     return {
         "precision": float(np.mean(balls > 0)),
         "recall": recalled / len(of_real),

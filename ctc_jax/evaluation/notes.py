@@ -1,6 +1,7 @@
 """What numbers of an evaluation say of a model that a reader should not miss. Tests: tests/evaluation/test_notes.py."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from ctc_jax.evaluation.calibration import CERTAIN
 from ctc_jax.evaluation.masks import THRESHOLD
@@ -13,7 +14,7 @@ SAME, UNUSED, FREE = 0.01, 0.01, 0.1
 # Ranks that are uneven but spread as even ones by this much tell neither of a narrow q nor of a wide one.
 SHAPE = 0.1
 
-Figures = Mapping[str, float | str]
+Figures = Mapping[str, Any]  # numbers, and words such as the range of several
 
 
 def notes(figures: Figures) -> list[str]:

@@ -95,7 +95,7 @@ class Flips(NamedTuple):
       weight: the reciprocal of a category's expected number of draws, times its sign.
     """
 
-    index: Int[Array, "batch flips"]
+    index: Int[Array, "batch flips"]  # type: ignore[assignment]
     moves: Float[Array, "batch flips hidden"]
     weight: Float[Array, "batch flips"]
 

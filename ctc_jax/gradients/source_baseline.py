@@ -101,7 +101,7 @@ class SourceBaselineUnbiased(Nested):
         correction = jax.lax.stop_gradient((kind.probs(logits) - jnp.mean(masks, axis=0)) * baseline)
         learning = jnp.mean(jax.vmap(lambda mask: _fit(baseline, _slope(reward, mask), mask))(masks), axis=0)
         log_masks = jax.vmap(partial(kind.total_log_prob, logits))(masks)
-        value, surrogate = RLOO().combine(jax.vmap(reward)(masks), log_masks)
+        value, surrogate = RLOO().combine(jax.vmap(reward)(masks), log_masks)  # type: ignore[type-var]
         return Estimate(value, surrogate + zero(total(reward.values * correction)) + learning)
 
 

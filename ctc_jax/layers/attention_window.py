@@ -43,11 +43,11 @@ class AttentionWindow(NamedTuple):
         x, y, *logarithms = jnp.moveaxis(parameters, -1, 0)
         variance, stride, intensity = (jnp.exp(jnp.clip(logarithm, *LOGARITHMS)) for logarithm in logarithms)
         stride *= (max(height, width) - 1) / max(1, size - 1)
-        filters = [
+        across, down = (
             filter_bank(0.5 * (extent - 1) + 0.5 * (extent + 1) * center, stride, variance, size, extent)
             for center, extent in ((x, width), (y, height))
-        ]
-        return cls(*filters, intensity)
+        )
+        return cls(across, down, intensity)
 
     def read(self, images: Float[Array, "batch height width channels"]) -> Float[Array, "batch size size channels"]:
         """What the filters see, of each channel alike."""

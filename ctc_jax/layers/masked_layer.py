@@ -63,7 +63,7 @@ class MaskedLayer(abc.ABC):
 class Unmasked(MaskedLayer):
     """Every unit is on: a Gaussian level."""
 
-    kind: ClassVar[None] = None
+    kind: ClassVar[MaskKind | None] = None
 
     def arrange(self, units: Float[Array, "batch height width channels"]) -> Float[Array, "batch units"]:
         """Units in one axis."""

@@ -53,7 +53,7 @@ class OutputLayer(nn.Module):
         weights = (kernel * units[:, None]).astype(features.dtype)
         parts = list(zip(jnp.split(weights, ends), jnp.split(bias * units, ends), strict=True))
         means = self.mean_over or (MaskGroup(1),) * len(parts)
-        outputs = [None] * len(parts)
+        outputs: list[Array] = [None] * len(parts)
         for group in sorted(set(means), key=means.index):
             indices = [index for index, mean in enumerate(means) if mean == group]
             chosen_weights, chosen_offset = (jnp.concatenate([parts[i][j] for i in indices]) for j in (0, 1))

@@ -57,10 +57,10 @@ class ValueOutputs(nn.Module):
         apart = self.components if self.mask_group == pixel else 1
         middles = tuple((2 * (k % apart) + 1) / apart - 1 for k in range(self.components)) * self.channels
         log_start = math.log(self.fixed_scale)
-        units = ((half_range,) * number, (1.0,) * self.masks, (1.0,) * self.others)
-        start = (middles, (0.0,) * self.masks, (0.0,) * self.others)
-        gains = (0.1 if self.mask_group == pixel else 0.3, 0.1, 0.1)
-        mean_over = (pixel, self.mask_group, pixel)
+        units: tuple[tuple[float, ...], ...] = ((half_range,) * number, (1.0,) * self.masks, (1.0,) * self.others)
+        start: tuple[tuple[float, ...], ...] = (middles, (0.0,) * self.masks, (0.0,) * self.others)
+        gains: tuple[float, ...] = (0.1 if self.mask_group == pixel else 0.3, 0.1, 0.1)
+        mean_over: tuple[MaskGroup, ...] = (pixel, self.mask_group, pixel)
         if self.scale == "pixel":
             units, start = (*units, (1.0,) * number), (*start, (log_start,) * number)
             gains, mean_over = (*gains, 0.1), (*mean_over, pixel)
@@ -73,7 +73,7 @@ class ValueOutputs(nn.Module):
         if self.scale == "fixed":
             constant = jnp.full(shape, log_start, jnp.float32)
         else:
-            start = nn.initializers.constant(log_start / LOG_SCALE_UNIT)
-            constant = LOG_SCALE_UNIT * self.param("log_scale", start, shape, jnp.float32)
+            initial = nn.initializers.constant(log_start / LOG_SCALE_UNIT)
+            constant = LOG_SCALE_UNIT * self.param("log_scale", initial, shape, jnp.float32)
         constant = constant.reshape((1,) * (loc.ndim - 2) + shape)
         return masks, others, loc, jnp.broadcast_to(constant, loc.shape)

@@ -42,7 +42,7 @@ class Observed(NamedTuple):
     """
 
     value: Integer[Array, " batch"] | None
-    count: int
+    count: int  # type: ignore[assignment]
     categories: int
 
     def draw(self, key: Key[Array, ""] | None) -> Masked:

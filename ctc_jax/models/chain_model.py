@@ -84,8 +84,8 @@ class ChainModel:
             # The first of a group meets every layer, and a loop makes no parameters.
             steps.groups = tuple(names[:1] for names in steps.groups)
             if _has_path(chain):
-                numbers = jnp.zeros((1, chain.trajectory.latents))
-                chain.trajectory.meet(numbers, chain.trajectory_features(steps.features))
+                numbers = jnp.zeros((1, chain.trajectory.latents))  # type: ignore[attr-defined]
+                chain.trajectory.meet(numbers, chain.trajectory_features(steps.features))  # type: ignore[attr-defined, union-attr]
             return walk(steps, centered).pixels
 
         params = self.network.init(key, method=meet_every_layer)["params"]
@@ -113,7 +113,7 @@ class ChainModel:
         chain = self.bound_network(params)
         if _has_path(chain) and (key is not None or given):
             if given:
-                raise NotImplementedError(f"{type(chain.trajectory).__name__} knows the density of its own draws alone")
+                raise NotImplementedError(f"{type(chain.trajectory).__name__} knows the density of its own draws alone")  # type: ignore[attr-defined]
             return walk_and_move(self.inference(chain, batch, schedule), key, batch, schedule)
         take = centered if key is None else sampled(key)
         take = as_given(given, take) if given else take

@@ -55,7 +55,7 @@ def estimated_bound(
         named = {site.name for site in sites}
         # A loop has one estimator for all masks of a group.
         steps.rolled &= all(len({estimator.of(name) for name in named & set(group)}) < 2 for group in steps.groups)
-        take = sampled(key, lambda name: partial(estimator.of(name).mask, step=schedule.step))
+        take = sampled(key, lambda name: partial(estimator.of(name).mask, step=schedule.step))  # type: ignore[attr-defined]
         return walk(steps, take, batch, schedule).bound
     options = {"params": params, "context": context}
     if isinstance(first, Score) and len(sites) > 1:

@@ -33,14 +33,14 @@ def walk_and_move(first: TopDown, key: Key[Array, ""], batch: Batch, schedule: S
     shapes = {name: start.latents[name].value.shape for name in chain.latents}
 
     def log_first(flat: Float[Array, "batch numbers"]) -> Float[Array, " batch"]:
-        return sum(site.log_q for site in walk(first, given(_latents(flat, shapes))).sites.values())
+        return sum(site.log_q for site in walk(first, given(_latents(flat, shapes))).sites.values())  # type: ignore[return-value]
 
     def log_joint(flat: Float[Array, "batch numbers"]) -> Float[Array, " batch"]:
         trace = walk(generation, given(_latents(flat, shapes)), batch, schedule)
         return trace.log_likelihood + sum(site.log_prior for site in trace.sites.values())
 
-    features = chain.trajectory_features(first.features)
-    moved, gained = chain.trajectory.moved(key_path, _joined(start.latents, chain), features, log_first, log_joint)
+    features = chain.trajectory_features(first.features)  # type: ignore[attr-defined]
+    moved, gained = chain.trajectory.moved(key_path, _joined(start.latents, chain), features, log_first, log_joint)  # type: ignore[attr-defined]
     trace = walk(generation, given(_latents(moved, shapes)), batch, schedule)
     sites = {}
     for name, share in _split(gained, shapes).items():

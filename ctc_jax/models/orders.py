@@ -18,9 +18,10 @@ class Generation:
 
     def __init__(self, chain: Chain, count: int):
         self.chain, self.count, self.names = chain, count, chain.latents
-        grouped = isinstance(chain, GroupedChain)
-        self.groups = chain.groups if grouped else tuple((name,) for name in self.names)
-        self.rolled = grouped and chain.rolled
+        self.groups: tuple[tuple[str, ...], ...] = tuple((name,) for name in self.names)
+        self.rolled = False
+        if isinstance(chain, GroupedChain):
+            self.groups, self.rolled = chain.groups, chain.rolled
 
     def start(self) -> Hidden:
         """Before the first latent."""

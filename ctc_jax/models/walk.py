@@ -78,7 +78,9 @@ def walk(steps: Steps, take: Take, batch: Batch | None = None, schedule: Schedul
       batch: whose likelihood is wanted; without one it is 0.
       schedule: of the likelihood.
     """
-    carry, latents, sites = steps.start(), {}, {}
+    carry = steps.start()
+    latents: dict[str, Masked] = {}
+    sites: dict[str, Site] = {}
     for names in steps.groups:
         if steps.rolled and len(names) > 1:
             carry, found = _rolled(steps, take, steps.reach(carry, names[0]), names, len(latents))
@@ -145,7 +147,7 @@ def _rolled(steps: Steps, take: Take, carry: Any, names: tuple[str, ...], first:
     leaves, tree = jax.tree.flatten(stacked)
     # A split, whose gradient is a concatenation: that of a slice fills the whole array, once for each latent.
     parts = zip(*([part[0] for part in jnp.split(leaf, len(names))] for leaf in leaves), strict=True)
-    return carry, {name: tree.unflatten(part) for name, part in zip(names, parts, strict=True)}
+    return carry, {name: jax.tree.unflatten(tree, part) for name, part in zip(names, parts, strict=True)}
 
 
 def log_likelihood(pixels: Distribution, batch: Batch, schedule: Schedule) -> Float[Array, " batch"]:

@@ -63,7 +63,7 @@ def check_scored(model: Model, option: str, value: str) -> set[str]:
     try:
         return set(jax.eval_shape(scored, jax.eval_shape(model.init, jax.random.key(0))))
     except NotImplementedError:
-        families = [name for name, part in REGISTRY.items() if part().build(latents=2).scored]
+        families = [name for name, part in REGISTRY.items() if part().build(latents=2).scored]  # type: ignore[attr-defined]
         allowed = (
             f"this with posterior.name {', '.join(families)}, whose density is known at any latent; others know that "
             "of their own draws alone"

@@ -70,7 +70,7 @@ class NormalizingFlow(AbstractPosterior):
             return super().log_prob(hidden, latent)
         context, log_determinant = self.contexts(hidden.astype(jnp.float32)), jnp.zeros(len(latent))
         for move in reversed(self.moves):
-            latent, of_step = move(latent, context, back=True)
+            latent, of_step = move(latent, context, back=True)  # type: ignore[call-arg]
             log_determinant += of_step
         return self.start.log_prob(hidden, latent) - log_determinant
 

@@ -47,7 +47,7 @@ class Family(NamedTuple):
 
     def __call__(self, latents: int) -> AbstractPosterior:
         """The module for so many latents."""
-        return self.options.build(latents=latents)
+        return self.options.build(latents=latents)  # type: ignore[attr-defined]
 
     def together(self, numbers: int) -> tuple["Family", PathPosterior | None]:
         """What draws each of several latents, and what then moves them all, where this is a family of paths.
@@ -55,8 +55,8 @@ class Family(NamedTuple):
         Args:
           numbers: of all latents of an image.
         """
-        moves = isinstance(self(1), PathPosterior)
-        return (Family("diagonal", DiagonalOptions()), self(numbers)) if moves else (self, None)
+        moved = self(numbers)
+        return (Family("diagonal", DiagonalOptions()), moved) if isinstance(moved, PathPosterior) else (self, None)
 
     def check(self, fits: Callable[[AbstractPosterior], bool], why: str) -> None:
         """Refuses a family that does not fit a model.
@@ -69,7 +69,7 @@ class Family(NamedTuple):
           ConfigError: it does not fit; those that do are listed.
         """
         if not fits(self(1)):
-            fitting = [name for name, options in REGISTRY.items() if fits(options().build(latents=1))]
+            fitting = [name for name, options in REGISTRY.items() if fits(options().build(latents=1))]  # type: ignore[attr-defined]
             raise ConfigError("posterior.name", self.name, f"{', '.join(fitting)} ({why})")
 
     def check_idle(self) -> None:

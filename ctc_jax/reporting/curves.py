@@ -86,4 +86,4 @@ def _of_layer(history: History, layer: str) -> Series:
 def _sum(parts: Sequence[Series]) -> Series:
     """The sum of series at the steps that all of them have."""
     steps = functools.reduce(np.intersect1d, [steps for steps, _ in parts])
-    return steps, sum(values[np.isin(of, steps)] for of, values in parts)
+    return steps, np.sum([values[np.isin(of, steps)] for of, values in parts], axis=0)

@@ -69,5 +69,6 @@ def grouped(numbers: Mapping[str, Number]) -> dict[str, Number]:
 def _range(values: list[Number], name: str) -> Number:
     if len(values) == 1:
         return values[0]
-    least, greatest = (format_number(one, split_unit(name)[1]) for one in (min(values), max(values)))
+    ends = min(values, key=float), max(values, key=float)
+    least, greatest = (format_number(one, split_unit(name)[1]) for one in ends)
     return f"{least} to {greatest}"

@@ -27,7 +27,7 @@ def overview(
       history: what `read_history` returns; the last line of the split `test` has the numbers.
       provenance: of the run's start, as it was noted.
     """
-    tested = next((line for line in reversed(history) if line["split"] == "test"), {})
+    tested: Mapping[str, Any] = next((line for line in reversed(history) if line["split"] == "test"), {})
     levels = f"{bits} bits" if bits > 1 else "binary"
     parameters = f", {tested['parameters']:,} parameters" if "parameters" in tested else ""
     found = {

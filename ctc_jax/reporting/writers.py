@@ -111,7 +111,7 @@ def read_history(workdir: Path) -> list[dict]:
     ]
 
 
-def is_done(history: Sequence[Mapping[str, object]], steps: int) -> bool:
+def is_done(history: Sequence[Mapping[str, Any]], steps: int) -> bool:
     """Whether a run with these lines has reached its last step, and its figures of the test set are written."""
     trained = any(line["split"] == "train" and line["step"] >= steps for line in history)
     return trained and any(line["split"] == "test" for line in history)
@@ -132,8 +132,9 @@ def truncate_history(workdir: Path, step: int) -> None:
 
 
 def _plain(value: SupportsFloat) -> int | float:
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return int(value) if is_whole else float(value)
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    return float(value)
 
 
 def encode_number(value: int | float) -> int | float | str:

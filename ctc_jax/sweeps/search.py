@@ -117,7 +117,8 @@ class _Search:
             sampler=names.get("SAMPLER") or self.optuna.samplers.TPESampler(constant_liar=True),
             pruner=names.get("PRUNER") or self.optuna.pruners.MedianPruner(),
         )
-        self.lock, self.stopping, self.children = threading.Lock(), threading.Event(), set()
+        self.lock, self.stopping = threading.Lock(), threading.Event()
+        self.children: set[subprocess.Popen] = set()
         self.failures = 0
 
     @contextlib.contextmanager

@@ -145,7 +145,7 @@ def build_model(config: ml_collections.ConfigDict, space: ImageSpace) -> Model:
         convolution_dtype=jnp.float32 if train.float32_convolutions else None,
     )
     model = models.build(config.model, setting)
-    return dataclasses.replace(model, estimator=gradients.build(config.estimator, model.mask_sites))
+    return dataclasses.replace(model, estimator=gradients.build(config.estimator, model.mask_sites))  # type: ignore[return-value]
 
 
 def build_step(config: ml_collections.ConfigDict, model: Model, images: int = 0) -> TrainStep:
@@ -161,7 +161,7 @@ def build_step(config: ml_collections.ConfigDict, model: Model, images: int = 0)
     """
     train, objective = TRAIN.read_shared(config.train), objectives.build(config.objective)
     free_nats = isinstance(objective, Elbo) and objective.free_nats
-    if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(model.estimator, Score | Nested):
+    if free_nats and any(site.coupled for site in model.mask_sites) and isinstance(model.estimator, Score | Nested):  # type: ignore[attr-defined]
         allowed = f"0 with estimator.name {config.estimator.name}: it rewards masks by the whole KL of the levels below"
         raise ConfigError("objective.elbo.free_nats", free_nats, allowed)
     try:

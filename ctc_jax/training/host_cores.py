@@ -34,14 +34,14 @@ def use_host_cores(devices: int, batch_size: int) -> None:
     if DEVICES_FLAG in flags:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if jax.config.jax_num_cpu_devices < 0:
+    if jax.config.jax_num_cpu_devices < 0:  # type: ignore[attr-defined]
         devices = max(devices, 1) if devices else host_devices(cores, batch_size)
         try:
             jax.config.update("jax_num_cpu_devices", devices)
         except RuntimeError:  # JAX has computed something already
             return
     else:
-        devices = jax.config.jax_num_cpu_devices
+        devices = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
     sums = f"{FUSION_FLAG}=-reduce"
     if devices < cores and jaxlib.version.__version_info__[:2] == (0, 10) and sums in flags.split():
         os.environ["XLA_FLAGS"] = flags.replace(sums, f"{sums},-individual_convolution")

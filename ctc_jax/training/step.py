@@ -127,7 +127,9 @@ class TrainStep:
         loss = partial(self.objective, self.model, key=key, batch=batch, step=state.step)
         (_, metrics), gradient = jax.value_and_grad(lambda params: loss(params=params), has_aux=True)(state.params)
         norm = optax.tree.norm(moving_averages.without(gradient))
-        metrics, skip, level = {**metrics, "gradient_norm": norm}, False, ()
+        metrics = {**metrics, "gradient_norm": norm}
+        skip: Any = False
+        level: Any = ()
         if self.skipping:
             skip, level = self.skipping(state.level, norm)
             metrics["skipped_share"] = skip.astype(jnp.float32)

@@ -61,7 +61,7 @@ class ClassNetwork(nn.Module):
 
     def encode(self, batch: Batch) -> Int[Array, " batch"]:
         """The labels."""
-        return batch.label
+        return batch.label  # type: ignore[return-value]
 
     def begin(self, count: int) -> int:
         """The size of the batch."""

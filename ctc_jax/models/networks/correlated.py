@@ -48,7 +48,7 @@ class CorrelatedNetwork(nn.Module):
 
     def encode(self, batch: Batch) -> tuple[Array, Any]:
         """Images as they are, and what the network makes of them."""
-        return batch.image, self.network.encode(batch)
+        return batch.image, self.network.encode(batch)  # type: ignore[return-value]
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:

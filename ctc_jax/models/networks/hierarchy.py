@@ -262,7 +262,7 @@ class HierarchyNetwork(nn.Module):
             if self.families[below]:
                 break
             hidden = self._blocks_after(below, hidden)
-        return hidden
+        return hidden  # type: ignore[return-value]
 
     def pixels(self, hidden: Features) -> Distribution:
         """p(x | everything)."""

@@ -1,7 +1,7 @@
 """One block of a deep top-down network, with a latent. Tests: tests/models/test_top_down.py."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from ctc_jax.models.walk import centered
 from ctc_jax.posteriors import Family
 
 Features = Float[Array, "batch _ _ _"]
+M = TypeVar("M", bound=nn.Module)
 
 # Of the scale of what a block sees on the way up, at the start, where q is a product with the prior: near the prior.
 WIDE = 4.0
@@ -134,6 +135,6 @@ class LatentBlock(nn.Module):
         return self.after(entered.features + entered.residual + positionwise(self.merged, units))
 
 
-def again(module: type[nn.Module], rematerialize: bool) -> type[nn.Module]:
+def again(module: type[M], rematerialize: bool) -> type[M]:
     """The module, or one that keeps its input alone and computes all else a second time for the gradient."""
     return nn.remat(module) if rematerialize else module

@@ -263,7 +263,7 @@ class TopDownNetwork(nn.Module):
         return self.activation(features[0]).reshape(len(features[0]), -1)
 
     def _block(self, name: str, own: Any) -> LatentBlock:
-        return self.down[self._places[name][0]].at(own)
+        return self.down[self._places[name][0]].at(own)  # type: ignore[return-value]
 
     def _climbed(self, hidden: Features, first: int, last: int) -> Features:
         """Into each of these resolutions, and through those without latents."""
