@@ -1,4 +1,4 @@
-"""What mkdocs.yml adds to the pages of docs/: the README, CONTRIBUTING, and a page of docstrings for each folder."""
+"""What mkdocs.yml adds to docs/: the README, CONTRIBUTING, docstrings by folder. Tests: tests/test_site.py."""
 
 import ast
 import posixpath
