@@ -128,7 +128,7 @@ def test_the_config_s_method_is_tried_on_as_many_images_as_are_asked_for(workdir
     found = run.infer(even_batch(run.dataset.test, 3).image)
     assert numbers["inference/mala/gain_nats"] == pytest.approx(found.gain.mean(), rel=1e-4)
     assert numbers["inference_images"] == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["refinement.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {"refinement.png", "extremes.png"}
 
 
 def test_calibration_is_measured_drawn_and_had_in_a_notebook(workdir, tmp_path):
@@ -137,7 +137,7 @@ def test_calibration_is_measured_drawn_and_had_in_a_notebook(workdir, tmp_path):
     found = run.calibration(12)
     assert numbers["calibration_p_value/z"] == pytest.approx(found.p_values()["z"].min())
     assert {"rank_spread/log_likelihood", "aggregate_p_value/z", "calibration_images"} <= set(numbers)
-    assert [path.name for path in tmp_path.iterdir()] == ["calibration.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {"calibration.png", "extremes.png"}
     with pytest.raises(
         UserError, match=r"config\.evaluate\.calibration_images is 9; allowed: 0 \(off\), or 10 or more"
     ):

@@ -138,7 +138,11 @@ def unit_costs(kl: dict[str, Any]) -> str:
         share = 100.0 * (np.arange(len(costs)) + 0.5) / len(costs)
         lines.append(Line(f"{label} ({len(costs):,})", color(index, len(groups)), share, costs))
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
-    limits = (min(0.0, 1.05 * float(finite.min())), 1.05 * float(finite.max()) or 1.0) if len(finite) else None
+    # Costs estimated from draws may all be below 0, or at it.
+    limits = None
+    if len(finite):
+        low, high = min(0.0, 1.05 * float(finite.min())), max(0.0, 1.05 * float(finite.max()))
+        limits = (low, high) if low < high else (0.0, 1.0)
     title = f"KL per unit of {lines[0].label}" if len(lines) == 1 else "KL per unit"
     return draw_panel(title, "nats", lines, limits, axis="% of the units, the dearest first")
 

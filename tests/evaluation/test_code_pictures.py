@@ -161,6 +161,14 @@ def test_many_latents_are_told_together_with_all_their_units():
     assert "KL per unit of z (2)" in unit_costs({"z": np.array([0.0, 1.0])})
 
 
+@pytest.mark.parametrize("cost", [-0.02, 0.0])
+def test_costs_that_draws_put_at_or_below_0_are_drawn(cost):
+    """One unit, or several alike: the panel has a height all the same, and all points on it."""
+    picture = unit_costs({"z": np.full(3, cost)})
+    assert "polyline" in picture
+    assert 'class="off"' not in picture
+
+
 def test_costs_that_are_not_finite_are_marked():
     assert unit_costs({"z": np.array([np.inf, 1.0, 0.5])}).count('class="off"') == 1
     assert "no points yet" in unit_costs({"z": np.array([np.nan, np.nan])})
