@@ -200,6 +200,7 @@ def main() -> None:
     )
     flags.add_argument("--sweeps", type=Path, help="a folder a dataset; default: runs/NAME of the config")
     flags.add_argument("--parallel", type=int, default=1, help="runs at once")
+    flags.add_argument("--pictured", nargs="+", help="rows whose samples the page shows; all unless told")
     flags.add_argument("--tabulate", action="store_true", help="train nothing")
     arguments, overrides = flags.parse_known_args()
     limit_threads(arguments.threads)
@@ -219,7 +220,8 @@ def main() -> None:
         output = arguments.output.with_name(f"{arguments.output.stem}_{dataset}.json")
         plot_spectra(first, output.with_suffix(".png"))
         for name, run in first.items():
-            notes += copy_pictures(run, output.with_suffix(""), PICTURES, name)
+            if arguments.pictured is None or name in arguments.pictured:
+                notes += copy_pictures(run, output.with_suffix(""), PICTURES, name)
         write(output, f"The founding claim on {dataset}", made, [*NOTES, f"![spectra]({output.stem}.png)", *notes])
 
 
