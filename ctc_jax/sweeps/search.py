@@ -194,7 +194,7 @@ class _Search:
                 self.study.tell(trial, state=states.PRUNED)
             said = f"{min(bounds):.4f} bpd" if bounds else "no bound"
             how = "finished" if finished else "pruned" if pruned else "diverged"
-            print(f"[{self._counted()}/{self.runs}] {how} {name}: {said}", flush=True)
+            print(f"[{self._counted(running=False)}/{self.runs}] {how} {name}: {said}", flush=True)
 
     def _follow(self, trial: Any, name: str, overrides: Overrides, log: Path) -> tuple[int, bool]:
         """Reports each validation bound; the exit code, and whether the run was pruned."""
@@ -236,10 +236,10 @@ class _Search:
         self.study.tell(number, state=self.optuna.trial.TrialState.FAIL)
         self.study.enqueue_trial(dict(params))
 
-    def _counted(self) -> int:
+    def _counted(self, *, running: bool = True) -> int:
         """Runs that are done or at work, not those that are to be taken up again."""
         states = self.optuna.trial.TrialState
-        done = (states.COMPLETE, states.PRUNED, states.RUNNING)
+        done = (states.COMPLETE, states.PRUNED, *([states.RUNNING] if running else []))
         return sum(trial.state in done or ERROR in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
 
     def _write_page(self) -> None:

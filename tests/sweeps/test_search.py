@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,8 +72,9 @@ def test_it_finds_what_is_better_than_chance_and_tells_the_best(run, tmp_path, c
     assert f"best: {min(found):.4f} bpd" in capsys.readouterr().out
 
 
-def test_the_same_command_goes_on_and_more_runs_only_add(run, tmp_path):
-    assert run(runs=2) == 0
+def test_the_same_command_goes_on_and_more_runs_only_add(run, tmp_path, capsys):
+    assert run(runs=2, parallel=2) == 0
+    assert re.findall(r"\[(\d)/2\] finished", capsys.readouterr().out) == ["1", "2"]
     before = {one["name"] for one in known(tmp_path / "root")}
     assert run(runs=5, parallel=2) == 0
     after = {one["name"] for one in known(tmp_path / "root")}
