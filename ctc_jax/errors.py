@@ -9,6 +9,7 @@ T = TypeVar("T")
 # The exit code of a process that was asked to end, saved, and is not done: the same command goes on with it. It is
 # EX_TEMPFAIL of sysexits.h. Code 0 is of what is done, so that a sweep or a scheduler can tell them apart.
 SAVED_EXIT_CODE = 75
+DIVERGED_EXIT_CODE = 3  # of training that met numbers which are not finite
 
 
 class UserError(Exception):

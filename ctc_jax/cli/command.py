@@ -62,7 +62,6 @@ def main(argv: list[str]) -> int:
         if DRY_RUN.value:
             print(sweeps.dry_run(file, SWEEP.value, **asked))
             return 0
-        sweeps.refuse_kubernetes(EXECUTOR.value)
         return sweeps.execute(file, SWEEP.value, parallel=PARALLEL.value, **asked)
     if SEARCH.value:
         hosts.check_none()

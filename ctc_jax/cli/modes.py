@@ -22,7 +22,7 @@ from absl import logging
 from ctc_jax import data, evaluation, process, runs, training
 from ctc_jax.cli import interrupts
 from ctc_jax.data import Dataset
-from ctc_jax.errors import SAVED_EXIT_CODE, ConfigError, UserError, choose
+from ctc_jax.errors import DIVERGED_EXIT_CODE, SAVED_EXIT_CODE, ConfigError, UserError, choose
 from ctc_jax.models import Params
 from ctc_jax.options import flatten, is_chosen
 from ctc_jax.reporting import REPORT, MetricWriter, is_done, overview, read_history, write_report
@@ -34,7 +34,6 @@ from ctc_jax.training import Outcome
 from ctc_jax.training.host_cores import use_host_cores
 from ctc_jax.training.host_memory import keep_host_memory
 
-DIVERGED_EXIT_CODE = 3
 DESCRIBE = "describe"  # the mode of no run: it needs no directory, and makes none
 HEADLINE = ("bound_bpd", "importance_bound_bpd", "elbo_nats", "importance_bound_nats")
 

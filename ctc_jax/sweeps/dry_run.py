@@ -6,7 +6,6 @@ from pathlib import Path
 
 import ml_collections
 
-from ctc_jax.errors import UserError
 from ctc_jax.sweeps import kubernetes
 from ctc_jax.sweeps.expand import Overrides, load_sweep
 
@@ -47,16 +46,6 @@ def dry_run(
         return json.dumps(kubernetes.manifest(commands, root, sweep.resources), indent=1)
     lines = [f"{name}\n  {root / name}\n  {shlex.join(command)}" for name, command in commands.items()]
     return "\n".join([f"{len(commands)} runs, executor {executor}", *lines])
-
-
-def refuse_kubernetes(executor: str) -> None:
-    """Says that nothing is sent to a cluster from here.
-
-    Raises:
-      UserError: the executor is kubernetes.
-    """
-    if executor == kubernetes.NAME:
-        raise UserError("--executor=kubernetes is for --dry_run: it prints a manifest for kubectl apply -f -")
 
 
 def _flags(overrides: Overrides) -> list[str]:

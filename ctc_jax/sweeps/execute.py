@@ -64,7 +64,7 @@ def execute(
     sweep = load_sweep(sweep_file, config)
     root = root.absolute()
     if executor not in EXECUTORS:
-        raise UserError(f"--executor is {executor!r}; allowed: {', '.join(EXECUTORS)}")
+        raise UserError(f"--executor is {executor!r}; allowed: {', '.join(EXECUTORS)}, and kubernetes with --dry_run")
     with _hold(root):
         outcomes = {trial.name: Outcome("waiting") for trial in sweep.trials}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctc_jax.errors import SAVED_EXIT_CODE, UserError
+from ctc_jax.errors import DIVERGED_EXIT_CODE, SAVED_EXIT_CODE, UserError
 
 NAME = "kubernetes"
 PORT = 9911
@@ -67,7 +67,14 @@ def _run(name: str, command: Sequence[str], options: Mapping[str, Any]) -> list[
     rules = [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {"action": "Count", "onExitCodes": {"containerName": "run", "operator": "In", "values": [SAVED_EXIT_CODE]}},
-        {"action": "FailJob", "onExitCodes": {"containerName": "run", "operator": "In", "values": [2, 3]}},
+        {
+            "action": "FailJob",
+            "onExitCodes": {
+                "containerName": "run",
+                "operator": "In",
+                "values": [UserError.exit_code, DIVERGED_EXIT_CODE],
+            },
+        },
     ]
     container = {
         "name": "run",

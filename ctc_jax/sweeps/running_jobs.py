@@ -144,6 +144,4 @@ class RunningJobs:
         return self.root / "configs" / f"{trial.name}.json"
 
     def _text(self, trial: Trial) -> str:
-        config = self.config.copy_and_resolve_references()
-        config.update_from_flattened_dict(trial.overrides)
-        return json.dumps(config.to_dict(), indent=1)
+        return saved_config.text(self.config, trial.overrides)

@@ -5,6 +5,8 @@ nor on files that are edited while it waits in a queue. A run's own config.json 
 """
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
@@ -28,3 +30,10 @@ def get_config(path: str = "") -> ml_collections.ConfigDict:
     if not isinstance(content, dict):
         raise UserError(f"the config {path!r} is {type(content).__name__}; allowed: a JSON object")
     return ml_collections.ConfigDict(content)
+
+
+def text(config: ml_collections.ConfigDict, overrides: Mapping[str, Any]) -> str:
+    """What the file holds of a config with overrides."""
+    changed = config.copy_and_resolve_references()
+    changed.update_from_flattened_dict(overrides)
+    return json.dumps(changed.to_dict(), indent=1)

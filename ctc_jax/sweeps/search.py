@@ -7,7 +7,6 @@ defaults are wanted, `SAMPLER` and `PRUNER`: objects of Optuna. A sampler with a
 
 import contextlib
 import fcntl
-import json
 import os
 import platform
 import runpy
@@ -21,7 +20,7 @@ from typing import IO, Any
 
 import ml_collections
 
-from ctc_jax.errors import SAVED_EXIT_CODE, UserError
+from ctc_jax.errors import DIVERGED_EXIT_CODE, SAVED_EXIT_CODE, UserError
 from ctc_jax.options import flatten
 from ctc_jax.reporting import read_history
 from ctc_jax.sweeps import saved_config
@@ -31,7 +30,6 @@ from ctc_jax.sweeps.ledger import write_whole
 from ctc_jax.sweeps.running_jobs import POLL_SECONDS
 from ctc_jax.sweeps.summary import Outcome, write_summary
 
-DIVERGED_EXIT_CODE = 3
 ERROR, WORKER, RUN = "error", "worker", "run"  # what a trial of Optuna's is marked with
 STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 FAILURES = 3  # in a row, and no more is tried
@@ -199,12 +197,10 @@ class _Search:
     def _follow(self, trial: Any, name: str, overrides: Overrides, log: Path) -> tuple[int, bool]:
         """Reports each validation bound; the exit code, and whether the run was pruned."""
         saved = self.root / "configs" / f"{name}.json"
-        config = self.config.copy_and_resolve_references()
-        config.update_from_flattened_dict(overrides)
-        write_whole(saved, json.dumps(config.to_dict(), indent=1))
+        write_whole(saved, saved_config.text(self.config, overrides))
         arguments = [f"--config={saved_config.__file__}:{saved}", f"--workdir={self.root / name}", "--mode=train"]
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
-        told, pruned = 0, False
+        told, size, pruned, metrics = 0, 0, False, self.root / name / "metrics.jsonl"
         with open(log, "ab") as output:
             child = subprocess.Popen(
                 [*self.command, *arguments],
@@ -218,15 +214,17 @@ class _Search:
                 child.terminate()
             while True:
                 ended = child.poll() is not None
-                bounds = _bounds(self.root / name)
-                for step, bound in bounds[told:]:
-                    trial.report(bound, step)
-                told = max(told, len(bounds))
+                now = metrics.stat().st_size if metrics.exists() else 0
+                if now != size:
+                    size, bounds = now, _bounds(self.root / name)
+                    for step, bound in bounds[told:]:
+                        trial.report(bound, step)
+                    told = max(told, len(bounds))
+                    if not ended and not pruned and bounds and trial.should_prune():
+                        pruned = True
+                        child.terminate()
                 if ended:
                     break
-                if not pruned and bounds and trial.should_prune():
-                    pruned = True
-                    child.terminate()
                 time.sleep(POLL_SECONDS)
             self.children.discard(child)
         return child.returncode, pruned

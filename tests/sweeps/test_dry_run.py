@@ -6,7 +6,7 @@ import pytest
 
 from configs import base
 from ctc_jax.errors import UserError
-from ctc_jax.sweeps import dry_run, refuse_kubernetes
+from ctc_jax.sweeps import dry_run, execute
 
 SWEEP = """
 RESOURCES = {"kubernetes": {"image": "registry/ctc:1", "claim": "runs"}}
@@ -44,7 +44,10 @@ def test_of_kubernetes_the_manifest_is_given(sweep):
     assert [item["kind"] for item in said["items"]] == ["Job", "Job"]
 
 
-def test_without_a_dry_run_kubernetes_is_refused():
-    refuse_kubernetes("slurm")
-    with pytest.raises(UserError, match="--executor=kubernetes is for --dry_run"):
-        refuse_kubernetes("kubernetes")
+def test_without_a_dry_run_kubernetes_is_refused(tmp_path, sweep):
+    shared = {"executor": "kubernetes", "root": tmp_path / "root", "config": base.get_config()}
+    with pytest.raises(
+        UserError, match="--executor is 'kubernetes'; allowed: local, slurm, and kubernetes with --dry_run"
+    ):
+        execute("a.py", sweep, **shared)
+    assert not (tmp_path / "root").exists()
