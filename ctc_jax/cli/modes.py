@@ -182,10 +182,8 @@ def _evaluate(work: _Work) -> None:
         return
     run, report = work.run, work.config.report
     print(f"evaluating step {run.step:,} on {len(run.dataset.test):,} test images", flush=True)
-    numbers, config = (
-        run.evaluate(work.config.evaluate, pictures=work.workdir / "samples"),
-        flatten(run.config.to_dict()),
-    )
+    numbers = run.evaluate(work.config.evaluate, pictures=work.workdir / "samples")
+    config = flatten(run.config.to_dict())
     with contextlib.closing(
         MetricWriter(work.workdir, tensorboard=report.tensorboard, wandb_project=report.wandb_project)
     ) as writer:
